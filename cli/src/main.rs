@@ -1,0 +1,3 @@
+//! The cairn binary: an S3-compatible object store.
+
+fn main() {}

@@ -1,0 +1,34 @@
+//! The wall clock, as SigV4 writes it.
+
+use time::OffsetDateTime;
+use time::format_description::FormatItem;
+use time::macros::format_description;
+
+const AMZ_DATE: &[FormatItem<'static>] =
+    format_description!("[year][month][day]T[hour][minute][second]Z");
+
+/// `20130524T000000Z`: the present moment, `ahead` seconds on.
+#[must_use]
+pub fn amz_date(ahead: i64) -> String {
+    let moment = OffsetDateTime::now_utc() + time::Duration::seconds(ahead);
+    moment.format(AMZ_DATE).unwrap_or_default()
+}
+
+/// Nanoseconds since 1970: a name that no earlier run has used.
+#[must_use]
+pub fn nanoseconds() -> i128 {
+    OffsetDateTime::now_utc().unix_timestamp_nanos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_sixteen_characters_and_moves() {
+        let now = amz_date(0);
+        assert_eq!(now.len(), 16);
+        assert!(now.ends_with('Z') && now.contains('T'));
+        assert!(amz_date(-3_600) < now && now < amz_date(3_600));
+    }
+}

@@ -1,0 +1,34 @@
+//! The S3 protocol without IO: no socket, no clock, no storage. The gateway feeds it heads and body
+//! frames and sends what it answers.
+//!
+//! ```text
+//!  head ── Head::new ── Verifier::verify ── Target::parse ── Op::resolve ── headers::check ─┐
+//!                        (sigv4)              (target)        (op, table)    (closed table) │
+//!                                                                                           ▼
+//!  body ── Upload::push ── decoded Bytes ──► stripes          api::<Op>::from_head ── the handler
+//!             │ (chunked, digest)                                                           │
+//!             └── Upload::finish ── Verified ──────────────────► commit ────────────────────┤
+//!                                                                                           ▼
+//!                                             api::<Op>Output::into_response, S3Error::respond
+//! ```
+//!
+//! Three rules hold everywhere. The world is closed: what is not understood is refused by name.
+//! Nothing is authorised by an input that was not signed. Memory is bounded by
+//! [`cairn_model::limits`], whatever a client sends.
+
+pub mod dates;
+pub mod error;
+pub mod head;
+pub mod op;
+pub mod query;
+pub mod sigv4;
+pub mod target;
+mod uri;
+pub mod xml;
+
+pub use dates::Timestamp;
+pub use error::{Code, S3Error};
+pub use head::Head;
+pub use op::Op;
+pub use query::Query;
+pub use target::{BucketName, Hosts, Kind, ObjectKey, Target};

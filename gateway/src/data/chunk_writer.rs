@@ -1,0 +1,361 @@
+//! One chunk on its way to k + m disks.
+//!
+//! ```text
+//!   open   draw an incarnation until its partition is up, reserve a shard on every disk
+//!   push   a stripe: SHA-256, CRC-64, codec; its cells to all disks at once
+//!   seal   trailer to every disk, wait for receipts, judge by the ack rule
+//! ```
+//!
+//! A disk that fails on the way is left out and becomes debt while the rule can still be met; after
+//! that the chunk is given up. Whatever is dropped unsealed leaves nothing behind.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use cairn_erasure::StripeEncoder;
+use cairn_model::{ChunkId, Coding, DiskId, DomainId, Incarnation, Sha256};
+use cairn_rpc::{ShardError, ShardHeader, ShardReceipt, ShardTrailer, ShardUpload};
+use cairn_wire::metadata as wire;
+use crc_fast::CrcAlgorithm::Crc64Nvme;
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use sha2::Digest as _;
+
+use crate::data::session::Entered;
+use crate::data::view::View;
+use crate::data::{DataPath, WriteError, ack};
+use crate::tuning;
+
+/// A drawn incarnation and the disks its partition names.
+#[derive(Debug)]
+struct Draw {
+    incarnation: Incarnation,
+    epoch: u64,
+    /// By shard; whether it is to be asked.
+    disks: Vec<(DiskId, bool)>,
+}
+
+/// The shard of one disk.
+#[derive(Debug)]
+struct Lane {
+    disk: DiskId,
+    /// None once it has failed.
+    upload: Option<Box<dyn ShardUpload>>,
+}
+
+/// One chunk being written.
+#[derive(Debug)]
+pub(crate) struct ChunkWriter {
+    path: Arc<DataPath>,
+    view: Arc<View>,
+    domain: DomainId,
+    length: u64,
+    coding: Coding,
+    incarnation: Incarnation,
+    epoch: u64,
+    lanes: Vec<Lane>,
+    encoder: StripeEncoder,
+    sha256: Option<sha2::Sha256>,
+    crc: crc_fast::Digest,
+}
+
+impl ChunkWriter {
+    /// Reserves shards for a chunk of `length` bytes in `domain`. With `hash` it makes the chunk's
+    /// SHA-256 itself; without, [`ChunkWriter::seal`] must be told.
+    ///
+    /// # Errors
+    /// `NotEnoughDisks`, or no view of the cluster.
+    pub(crate) async fn open(
+        path: &Arc<DataPath>,
+        session: &Entered,
+        domain: DomainId,
+        length: u64,
+        hash: bool,
+    ) -> Result<Self, WriteError> {
+        let mut view = path.views.get().await?;
+        for round in 1..=tuning::PREPARE_ROUNDS {
+            let coding = view.coding(length);
+            let drawn = draw(path, &view, session, coding).ok_or(WriteError::NotEnoughDisks)?;
+            let asked = drawn.disks.iter().filter(|(_, ask)| *ask).count();
+            let (lanes, stale) = prepare(path, &drawn, coding, length).await;
+            if stale {
+                view = path.views.newer_than(Some(&view)).await?;
+                continue;
+            }
+            let taken = lanes.iter().filter(|lane| lane.upload.is_some()).count();
+            if could_be_met(&view, coding, &lanes)
+                && (taken == asked || round == tuning::PREPARE_ROUNDS)
+            {
+                let encoder = StripeEncoder::new(coding, length).map_err(internal)?;
+                return Ok(Self {
+                    path: Arc::clone(path),
+                    view,
+                    domain,
+                    length,
+                    coding,
+                    incarnation: drawn.incarnation,
+                    epoch: drawn.epoch,
+                    lanes,
+                    encoder,
+                    sha256: hash.then(sha2::Sha256::new),
+                    crc: crc_fast::Digest::new(Crc64Nvme),
+                });
+            }
+        }
+        Err(WriteError::NotEnoughDisks)
+    }
+
+    /// Bytes of a full stripe.
+    pub(crate) fn stripe_len(&self) -> u64 {
+        self.coding.stripe_len()
+    }
+
+    /// Takes the next whole stripes (the last as long as it is) and waits until every disk that
+    /// still takes part has taken its cells.
+    ///
+    /// # Errors
+    /// `NotEnoughDisks` once the rule cannot be met any more.
+    pub(crate) async fn push(&mut self, plain: BytesMut) -> Result<(), WriteError> {
+        self.crc.update(&plain);
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(&plain);
+        }
+        for stripe in self.encoder.push(plain).map_err(internal)? {
+            let path = &self.path;
+            let writes = (self.lanes.iter_mut()).zip(&stripe.cells).map(|(lane, cell)| async move {
+                if let Some(upload) = &mut lane.upload {
+                    let cells = std::slice::from_ref(cell);
+                    let call = upload.write(cells);
+                    let outcome = path.within(tuning::SHARD_WRITE_PATIENCE, call).await;
+                    if let Err(error) = outcome {
+                        lane.fail(path, &error);
+                    }
+                }
+            });
+            join_all(writes).await;
+        }
+        if could_be_met(&self.view, self.coding, &self.lanes) {
+            Ok(())
+        } else {
+            Err(WriteError::NotEnoughDisks)
+        }
+    }
+
+    /// Seals the chunk and waits for receipts: all of them, or those the ack rule asks for and a
+    /// moment more. The extent given covers the whole chunk.
+    ///
+    /// # Errors
+    /// `NotEnoughDisks` where the rule is not met.
+    pub(crate) async fn seal(self, told: Option<Sha256>) -> Result<wire::ExtentWrite, WriteError> {
+        let made = self.sha256.map(|sha256| Sha256(sha256.finalize().into()));
+        let sha256 = made.or(told);
+        let sha256 = sha256.ok_or_else(|| WriteError::Internal("no SHA-256".to_owned()))?;
+        let table = self.encoder.finish().map_err(internal)?;
+        let trailer = ShardTrailer {
+            chunk: ChunkId {
+                domain: self.domain,
+                sha256,
+            },
+            cell_table: Arc::clone(table.entries()),
+        };
+        let sealing = Sealing {
+            path: &self.path,
+            view: &self.view,
+            coding: self.coding,
+            incarnation: self.incarnation,
+        };
+        let met = sealing.receipts(self.lanes, trailer).await.ok_or(WriteError::NotEnoughDisks)?;
+        let length = u32::try_from(self.length).map_err(internal)?;
+        Ok(wire::ExtentWrite {
+            sha256: Bytes::copy_from_slice(&sha256.0),
+            incarnation: Bytes::copy_from_slice(&self.incarnation.to_bytes()),
+            chunk_length: length,
+            offset: 0,
+            length,
+            crc64nvme: self.crc.finalize(),
+            table_digest: Bytes::copy_from_slice(&table.digest()),
+            coding: Some(wire_coding(self.coding)),
+            epoch: self.epoch,
+            debt: met.debt.into_iter().map(wire_debt).collect(),
+        })
+    }
+}
+
+/// What waiting for receipts needs to know.
+struct Sealing<'a> {
+    path: &'a DataPath,
+    view: &'a View,
+    coding: Coding,
+    incarnation: Incarnation,
+}
+
+impl Sealing<'_> {
+    async fn receipts(&self, lanes: Vec<Lane>, trailer: ShardTrailer) -> Option<ack::Met> {
+        let mut durable: Vec<(DiskId, bool)> =
+            lanes.iter().map(|lane| (lane.disk, false)).collect();
+        let mut sealing: FuturesUnordered<_> = (0_u8..)
+            .zip(lanes)
+            .filter_map(|(shard, lane)| Some((shard, lane.upload?)))
+            .map(|(shard, upload)| {
+                let sealed = upload.finish(trailer.clone());
+                async move { (shard, sealed.await) }
+            })
+            .collect();
+        let mut deadline = self.path.clock.sleep(tuning::SHARD_FINISH_PATIENCE);
+        let mut met = None;
+        loop {
+            tokio::select! {
+                biased;
+                sealed = sealing.next() => {
+                    let Some((shard, outcome)) = sealed else { break };
+                    self.note(&mut durable, shard, outcome);
+                }
+                () = &mut deadline => break,
+            }
+            let now_met = ack::judge(self.view, self.coding, &durable);
+            if met.is_none() && now_met.is_some() {
+                deadline = self.path.clock.sleep(tuning::SHARD_FINISH_GRACE);
+            }
+            met = now_met;
+        }
+        for (disk, durable) in &durable {
+            if !durable {
+                self.path.nodes.failed(*disk);
+            }
+        }
+        met
+    }
+
+    fn note(
+        &self,
+        durable: &mut [(DiskId, bool)],
+        shard: u8,
+        outcome: Result<ShardReceipt, ShardError>,
+    ) {
+        let Some((disk, durable)) = durable.get_mut(usize::from(shard)) else {
+            return;
+        };
+        let expected = ShardReceipt {
+            disk: *disk,
+            incarnation: self.incarnation,
+            shard,
+        };
+        match outcome {
+            Ok(receipt) if receipt == expected => *durable = true,
+            Ok(receipt) => {
+                tracing::error!(?receipt, ?expected, "a receipt for another shard counts for none");
+            }
+            Err(error) => tracing::warn!(%disk, shard, %error, "a shard could not be sealed"),
+        }
+    }
+}
+
+impl Lane {
+    fn fail(&mut self, path: &DataPath, error: &ShardError) {
+        tracing::warn!(disk = %self.disk, %error, "a disk fell out of an upload");
+        path.nodes.failed(self.disk);
+        self.upload = None;
+    }
+}
+
+/// Draws incarnations: the first whose partition is fully up, else the one with most disks up. If
+/// those could not meet the rule, all its disks are asked: they may be better than their memory.
+fn draw(path: &DataPath, view: &View, session: &Entered, coding: Coding) -> Option<Draw> {
+    let mut best: Option<(usize, Draw)> = None;
+    for _ in 0..tuning::INCARNATION_DRAWS {
+        let incarnation = session.stamp(view.group, view.generation);
+        let partition = view.partition(incarnation)?;
+        let targets = partition.slots.iter().take(coding.shards()).map(|slot| slot.target());
+        let disks: Vec<(DiskId, bool)> =
+            targets.map(|disk| (disk, path.nodes.is_up(disk))).collect();
+        let up = disks.iter().filter(|(_, up)| *up).count();
+        let epoch = partition.epoch;
+        let drawn = Draw {
+            incarnation,
+            epoch,
+            disks,
+        };
+        if up == coding.shards() {
+            return Some(drawn);
+        }
+        if best.as_ref().is_none_or(|(most, _)| up > *most) {
+            best = Some((up, drawn));
+        }
+    }
+    let (_, mut drawn) = best?;
+    if ack::judge(view, coding, &drawn.disks).is_none() {
+        drawn.disks.iter_mut().for_each(|(_, ask)| *ask = true);
+    }
+    Some(drawn)
+}
+
+/// Reserves a shard on each disk that is to be asked. Also tells whether the view is stale.
+async fn prepare(
+    path: &DataPath,
+    drawn: &Draw,
+    coding: Coding,
+    chunk_len: u64,
+) -> (Vec<Lane>, bool) {
+    let calls = (0_u8..).zip(&drawn.disks).map(|(shard, (disk, ask))| {
+        let header = ShardHeader {
+            disk: *disk,
+            epoch: drawn.epoch,
+            incarnation: drawn.incarnation,
+            shard,
+            coding,
+            chunk_len,
+        };
+        async move {
+            let service = path.nodes.service(header.disk).filter(|_| *ask)?;
+            Some(path.within(tuning::PREPARE_PATIENCE, service.prepare(header)).await)
+        }
+    });
+    let outcomes = join_all(calls).await;
+    let mut stale = false;
+    let lane = |((disk, _), outcome): (&(DiskId, bool), Option<_>)| {
+        let mut lane = Lane {
+            disk: *disk,
+            upload: None,
+        };
+        match outcome {
+            None => {}
+            Some(Ok(upload)) => {
+                path.nodes.served(*disk);
+                lane.upload = Some(upload);
+            }
+            Some(Err(ShardError::StaleEpoch { .. } | ShardError::NotMine)) => stale = true,
+            Some(Err(error)) => lane.fail(path, &error),
+        }
+        lane
+    };
+    let lanes = drawn.disks.iter().zip(outcomes).map(lane).collect();
+    (lanes, stale)
+}
+
+fn could_be_met(view: &View, coding: Coding, lanes: &[Lane]) -> bool {
+    let taking: Vec<(DiskId, bool)> =
+        lanes.iter().map(|lane| (lane.disk, lane.upload.is_some())).collect();
+    ack::judge(view, coding, &taking).is_some()
+}
+
+fn internal(error: impl std::fmt::Display) -> WriteError {
+    WriteError::Internal(error.to_string())
+}
+
+fn wire_coding(coding: Coding) -> wire::Coding {
+    let (data, parity, cell, layout) = coding.parts();
+    wire::Coding {
+        data: data.into(),
+        parity: parity.into(),
+        cell,
+        layout: layout.into(),
+    }
+}
+
+fn wire_debt((shard, disk): (u8, DiskId)) -> wire::Debt {
+    wire::Debt {
+        shard: shard.into(),
+        disk: Bytes::copy_from_slice(&disk.0),
+    }
+}

@@ -1,0 +1,239 @@
+//! The cluster as this gateway last saw it: disks, the storage class, where partitions lie.
+//!
+//! A view is a hint with an epoch on every row. Using an old one is safe: nodes answer `StaleEpoch`
+//! to reads and writes, and apply checks the epoch a chunk was placed by. So it is cached, read
+//! again now and then, and at once when someone says that it is stale.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use cairn_model::{Coding, DiskId, Incarnation, NodeId, limits};
+use cairn_wire::metadata as wire;
+use cairn_world::Clock;
+
+use crate::data::layout;
+use crate::metadata::{Metadata, QueryError};
+use crate::tuning;
+
+/// Where a disk stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seat {
+    node: NodeId,
+    zone: String,
+}
+
+/// The level on which shards of one chunk must not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Disk,
+    Node,
+    Zone,
+}
+
+/// A failure domain at the class's level.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Domain {
+    /// One disk.
+    Disk(DiskId),
+    /// One node.
+    Node(NodeId),
+    /// One zone.
+    Zone(String),
+}
+
+/// One slot of a partition: where its shard is, and where it is moving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) current: DiskId,
+    pub(crate) next: Option<DiskId>,
+}
+
+impl Slot {
+    /// Where a new shard goes: the mover's pass starts after every session that wrote to `current`
+    /// alone has ended, so what is written now goes where the slot is heading.
+    pub(crate) fn target(&self) -> DiskId {
+        self.next.unwrap_or(self.current)
+    }
+
+    /// Where the shard of an older writing may be, likeliest first.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = DiskId> {
+        std::iter::once(self.current).chain(self.next)
+    }
+}
+
+/// A partition's disks: slot i holds shard i.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Partition {
+    pub(crate) epoch: u64,
+    pub(crate) slots: Vec<Slot>,
+}
+
+/// A view of the cluster.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) generation: u16,
+    pub(crate) group: u16,
+    pub(crate) location_constraints: Vec<String>,
+    coding: Coding,
+    level: Level,
+    bits: u32,
+    partitions: Vec<Partition>,
+    disks: BTreeMap<DiskId, Seat>,
+}
+
+const MALFORMED: QueryError = QueryError::Protocol("a malformed cluster view");
+
+impl View {
+    /// Reads the answer to GetCluster.
+    ///
+    /// # Errors
+    /// `Unavailable` before the cluster is initialised, `Protocol` for what makes no sense.
+    pub(crate) fn read(answer: wire::ClusterAnswer) -> Result<Self, QueryError> {
+        if answer.cluster.is_empty() {
+            return Err(QueryError::Unavailable("the cluster is not initialised".to_owned()));
+        }
+        let class = answer.classes.first().ok_or(MALFORMED)?;
+        let coding = layout::coding(class.coding).ok_or(MALFORMED)?;
+        let bits = answer.partition_bits;
+        let partitions: Vec<Partition> =
+            answer.partitions.into_iter().map(partition).collect::<Result<_, _>>()?;
+        let complete = (1..=limits::PARTITION_BITS_MAX).contains(&bits)
+            && partitions.len() == 1 << bits
+            && partitions.iter().all(|row| row.slots.len() >= coding.shards());
+        if !complete {
+            return Err(MALFORMED);
+        }
+        Ok(Self {
+            generation: u16::try_from(answer.generation).map_err(|_| MALFORMED)?,
+            group: u16::try_from(answer.group).map_err(|_| MALFORMED)?,
+            location_constraints: answer.location_constraints,
+            coding,
+            level: level(&class.domain)?,
+            bits,
+            partitions,
+            disks: answer.disks.into_iter().map(seat).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The coding of a chunk of `length` bytes.
+    pub(crate) fn coding(&self, length: u64) -> Coding {
+        if length < limits::SMALL_CHUNK_LEN {
+            self.coding.copies()
+        } else {
+            self.coding
+        }
+    }
+
+    /// The partition of a writing.
+    pub(crate) fn partition(&self, incarnation: Incarnation) -> Option<&Partition> {
+        self.partitions.get(usize::try_from(incarnation.partition(self.bits)).ok()?)
+    }
+
+    /// The failure domain a disk counts in; a disk that is no member counts in none.
+    pub(crate) fn domain(&self, disk: DiskId) -> Option<Domain> {
+        let seat = self.disks.get(&disk)?;
+        Some(match self.level {
+            Level::Disk => Domain::Disk(disk),
+            Level::Node => Domain::Node(seat.node),
+            Level::Zone => Domain::Zone(seat.zone.clone()),
+        })
+    }
+}
+
+fn level(name: &str) -> Result<Level, QueryError> {
+    match name {
+        "" | "disk" => Ok(Level::Disk),
+        "node" => Ok(Level::Node),
+        "zone" => Ok(Level::Zone),
+        _ => Err(MALFORMED),
+    }
+}
+
+fn disk(bytes: &Bytes) -> Result<DiskId, QueryError> {
+    bytes.as_ref().try_into().map(DiskId).map_err(|_| MALFORMED)
+}
+
+fn seat(row: wire::Disk) -> Result<(DiskId, Seat), QueryError> {
+    let seat = Seat {
+        node: NodeId(row.node),
+        zone: row.zone,
+    };
+    Ok((disk(&row.disk)?, seat))
+}
+
+fn partition(row: wire::PartitionRow) -> Result<Partition, QueryError> {
+    let slot = |(at, current): (usize, &Bytes)| {
+        let next = row.next.get(at).filter(|next| !next.is_empty());
+        Ok(Slot {
+            current: disk(current)?,
+            next: next.map(disk).transpose()?,
+        })
+    };
+    Ok(Partition {
+        epoch: row.epoch,
+        slots: row.current.iter().enumerate().map(slot).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The cached view.
+#[derive(Debug)]
+pub(crate) struct Views {
+    metadata: Metadata,
+    clock: Arc<dyn Clock>,
+    current: RwLock<Option<Arc<View>>>,
+    reading: tokio::sync::Mutex<()>,
+}
+
+impl Views {
+    pub(crate) fn new(metadata: Metadata, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            metadata,
+            clock,
+            current: RwLock::default(),
+            reading: tokio::sync::Mutex::default(),
+        }
+    }
+
+    fn cached(&self) -> Option<Arc<View>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The view, read where there is none yet.
+    ///
+    /// # Errors
+    /// As [`View::read`].
+    pub(crate) async fn get(&self) -> Result<Arc<View>, QueryError> {
+        match self.cached() {
+            Some(view) => Ok(view),
+            None => self.newer_than(None).await,
+        }
+    }
+
+    /// A view read after `stale` was found to be stale. Many who find it at once read it once.
+    ///
+    /// # Errors
+    /// As [`View::read`].
+    pub(crate) async fn newer_than(&self, stale: Option<&Arc<View>>) -> Result<Arc<View>, QueryError> {
+        let _one_at_a_time = self.reading.lock().await;
+        if let Some(view) = self.cached()
+            && stale.is_none_or(|stale| !Arc::ptr_eq(stale, &view))
+        {
+            return Ok(view);
+        }
+        let view = Arc::new(View::read(self.metadata.cluster(wire::GetCluster {}).await?)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&view));
+        Ok(view)
+    }
+
+    /// Reads the view again now and then for as long as it is polled.
+    pub(crate) async fn keep(&self) {
+        loop {
+            self.clock.sleep(tuning::VIEW_REFRESH).await;
+            let stale = self.cached();
+            if let Err(error) = self.newer_than(stale.as_ref()).await {
+                tracing::warn!(%error, "the cluster view could not be refreshed");
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Plain stand-ins for the other houses, for tests of the gateway alone.
+
+pub(crate) mod clock;
+pub(crate) mod disks;
+pub(crate) mod metadata;
+
+pub(crate) use clock::HandClock;
+pub(crate) use disks::{DiskFault, FakeDisks};
+pub(crate) use metadata::{FakeMetadata, Fault};

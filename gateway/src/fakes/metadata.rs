@@ -1,0 +1,234 @@
+//! A metadata group in memory: plain, obvious, one lock.
+
+mod answer;
+mod apply;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cairn_model::{Coding, DiskId};
+use cairn_rpc::{MetadataError, MetadataService};
+use cairn_wire::metadata as wire;
+use cairn_wire::metadata::Refusal;
+use cairn_wire::metadata::entry::Command;
+
+/// What goes wrong with one of the next commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Carried out, but nobody hears of it.
+    DoneButUnknown,
+    /// Not carried out, and nobody knows.
+    LostAndUnknown,
+    /// Nobody there.
+    Unavailable,
+    /// Refused.
+    Refuse(Refusal),
+}
+
+/// A multipart upload and its parts.
+#[derive(Clone, Debug)]
+struct UploadRow {
+    upload: wire::Upload,
+    parts: BTreeMap<u32, (wire::Part, wire::part_read::Place)>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    cluster: wire::ClusterAnswer,
+    users: BTreeMap<String, wire::User>,
+    buckets: BTreeMap<String, wire::Bucket>,
+    objects: BTreeMap<(u64, Bytes), wire::Object>,
+    uploads: BTreeMap<(u64, Bytes, Bytes), UploadRow>,
+    chunks: BTreeMap<(u64, Bytes), wire::Chunk>,
+    pages: BTreeMap<Bytes, Vec<Vec<wire::ExtentWrite>>>,
+    part_lists: BTreeMap<Bytes, Vec<wire::PartRead>>,
+    open: BTreeSet<u64>,
+    last_session: u64,
+    outcomes: BTreeMap<(u64, u64), wire::Reply>,
+    log: Vec<Command>,
+    faults: VecDeque<Fault>,
+    down: bool,
+    sequence: u64,
+}
+
+/// The fake.
+#[derive(Debug)]
+pub(crate) struct FakeMetadata(Mutex<State>);
+
+impl FakeMetadata {
+    /// A cluster of one class over `disks` disks of one node, 2^4 partitions, and a root user.
+    pub(crate) fn new(coding: Coding, disks: u8) -> Self {
+        let (data, parity, cell, layout) = coding.parts();
+        let ids: Vec<DiskId> = (0..disks).map(super::FakeDisks::id).collect();
+        let row = |shift: usize| wire::PartitionRow {
+            epoch: 1,
+            current: (0..coding.shards())
+                .map(|slot| Bytes::copy_from_slice(&ids[(slot + shift) % ids.len()].0))
+                .collect(),
+            next: Vec::new(),
+        };
+        let cluster = wire::ClusterAnswer {
+            cluster: Bytes::from_static(&[7; 16]),
+            generation: 1,
+            group: 1,
+            disks: ids
+                .iter()
+                .map(|id| wire::Disk {
+                    disk: Bytes::copy_from_slice(&id.0),
+                    node: 1,
+                    zone: String::new(),
+                })
+                .collect(),
+            classes: vec![wire::StorageClass {
+                name: "STANDARD".to_owned(),
+                coding: Some(wire::Coding {
+                    data: data.into(),
+                    parity: parity.into(),
+                    cell,
+                    layout: layout.into(),
+                }),
+                domain: "disk".to_owned(),
+            }],
+            partition_bits: 4,
+            partitions: (0..16).map(row).collect(),
+            ..Default::default()
+        };
+        let state = State {
+            cluster,
+            ..Default::default()
+        };
+        let fake = Self(Mutex::new(state));
+        fake.add_user("root", "rootkey", "rootsecret", true);
+        fake
+    }
+
+    pub(crate) fn add_user(&self, id: &str, access_key: &str, secret_key: &str, root: bool) {
+        let mut state = self.0.lock().unwrap();
+        let domain = state.users.len() as u64 + 1;
+        let user = wire::User {
+            id: id.to_owned(),
+            display_name: id.to_owned(),
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+            root,
+            domain,
+            ..Default::default()
+        };
+        state.users.insert(access_key.to_owned(), user);
+    }
+
+    pub(crate) fn edit<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {
+        edit(&mut self.0.lock().unwrap())
+    }
+
+    pub(crate) fn fault(&self, fault: Fault) {
+        self.edit(|state| state.faults.push_back(fault));
+    }
+
+    pub(crate) fn set_down(&self, down: bool) {
+        self.edit(|state| state.down = down);
+    }
+
+    /// The commands carried out, in order.
+    pub(crate) fn log(&self) -> Vec<Command> {
+        self.edit(|state| state.log.clone())
+    }
+
+    pub(crate) fn open_sessions(&self) -> Vec<u64> {
+        self.edit(|state| state.open.iter().copied().collect())
+    }
+}
+
+impl State {
+    pub(crate) fn cluster(&mut self) -> &mut wire::ClusterAnswer {
+        &mut self.cluster
+    }
+
+    pub(crate) fn objects(&mut self) -> &mut BTreeMap<(u64, Bytes), wire::Object> {
+        &mut self.objects
+    }
+
+    pub(crate) fn chunks(&mut self) -> &mut BTreeMap<(u64, Bytes), wire::Chunk> {
+        &mut self.chunks
+    }
+
+    fn carry_out(&mut self, session: u64, operation: u64, command: Command) -> wire::Reply {
+        if session != 0 {
+            if !self.open.contains(&session) {
+                return refusal(Refusal::SessionEnded);
+            }
+            if let Some(reply) = self.outcomes.get(&(session, operation)) {
+                return reply.clone();
+            }
+        }
+        self.sequence += 1;
+        let mut reply = match self.apply(session, &command) {
+            Ok(reply) => reply,
+            Err(refused) => refusal(refused),
+        };
+        reply.modified_ms = self.now();
+        if reply.refusal == 0 {
+            self.log.push(command);
+        }
+        if session != 0 {
+            self.outcomes.insert((session, operation), reply.clone());
+        }
+        reply
+    }
+
+    fn now(&self) -> u64 {
+        1_795_000_000_000 + self.sequence
+    }
+}
+
+fn refusal(refusal: Refusal) -> wire::Reply {
+    wire::Reply {
+        refusal: refusal.into(),
+        detail: "by the fake".to_owned(),
+        ..Default::default()
+    }
+}
+
+#[async_trait]
+impl MetadataService for FakeMetadata {
+    async fn propose(
+        &self,
+        session: u64,
+        operation: u64,
+        command: Command,
+    ) -> Result<wire::Reply, MetadataError> {
+        let mut state = self.0.lock().unwrap();
+        if state.down {
+            return Err(MetadataError::Unavailable("down".to_owned()));
+        }
+        // Faults strike what clients ask for, not the keeping of sessions.
+        let fault = if session == 0 {
+            None
+        } else {
+            state.faults.pop_front()
+        };
+        match fault {
+            Some(Fault::LostAndUnknown) => return Err(MetadataError::Unknown),
+            Some(Fault::Unavailable) => return Err(MetadataError::Unavailable("fault".to_owned())),
+            Some(Fault::Refuse(refused)) => return Ok(refusal(refused)),
+            Some(Fault::DoneButUnknown) => {
+                state.carry_out(session, operation, command);
+                return Err(MetadataError::Unknown);
+            }
+            None => {}
+        }
+        Ok(state.carry_out(session, operation, command))
+    }
+
+    async fn query(&self, query: wire::Query) -> Result<wire::Answer, MetadataError> {
+        let state = self.0.lock().unwrap();
+        if state.down {
+            return Err(MetadataError::Unavailable("down".to_owned()));
+        }
+        Ok(wire::Answer {
+            answer: Some(state.answer(query.query.unwrap())),
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! The gateway's hand on the metadata group: bounded patience, and a refusal told from a failure.
+//!
+//! Queries are linearizable and may be sent again at will. Commands go through a session
+//! ([`crate::data::session`]), because sending one again is right only under its own number.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairn_rpc::{MetadataError, MetadataService};
+use cairn_wire::metadata as wire;
+use cairn_wire::metadata::answer::Answer;
+use cairn_wire::metadata::query::Query;
+use cairn_world::Clock;
+
+use crate::tuning;
+
+/// Why a query was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// Try again later.
+    #[error("metadata is unavailable: {0}")]
+    Unavailable(String),
+    /// The two sides do not understand each other.
+    #[error("metadata protocol: {0}")]
+    Protocol(&'static str),
+}
+
+/// Why a command was not carried out, by what its request can be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// The state machine says no; nothing was done.
+    #[error("refused: {refusal:?} {detail}")]
+    Refused {
+        /// The reason.
+        refusal: wire::Refusal,
+        /// For people.
+        detail: String,
+    },
+    /// The session, or what was written in it, is no longer good: the whole request again.
+    #[error("the session has ended; the upload must be sent again")]
+    RetryUpload,
+    /// Whether it was done is not known.
+    #[error("the outcome is unknown")]
+    Unknown,
+    /// Nothing was done.
+    #[error("metadata is unavailable: {0}")]
+    Unavailable(String),
+    /// The two sides do not understand each other; nothing was done.
+    #[error("metadata protocol: {0}")]
+    Protocol(&'static str),
+}
+
+/// Pauses between sends of one call: doubling, bounded.
+#[derive(Debug)]
+pub(crate) struct Backoff(Duration);
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self(tuning::METADATA_PAUSE)
+    }
+
+    pub(crate) fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (pause * 2).min(tuning::METADATA_PAUSE_MAX);
+        pause
+    }
+}
+
+/// A metadata group as the gateway calls it.
+#[derive(Clone, Debug)]
+pub(crate) struct Metadata {
+    service: Arc<dyn MetadataService>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Metadata {
+    pub(crate) fn new(service: Arc<dyn MetadataService>, clock: Arc<dyn Clock>) -> Self {
+        Self { service, clock }
+    }
+
+    pub(crate) fn service(&self) -> &Arc<dyn MetadataService> {
+        &self.service
+    }
+
+    pub(crate) fn pause(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
+        self.clock.sleep(duration)
+    }
+
+    async fn ask(&self, query: Query) -> Result<Answer, QueryError> {
+        let mut backoff = Backoff::new();
+        let mut attempt = 1;
+        loop {
+            let sent = wire::Query {
+                query: Some(query.clone()),
+            };
+            let why = match self.service.query(sent).await {
+                Ok(answer) => {
+                    return answer.answer.ok_or(QueryError::Protocol("an empty answer"));
+                }
+                Err(MetadataError::Refused(why)) => return Err(QueryError::Protocol(why)),
+                Err(MetadataError::TooLarge) => {
+                    return Err(QueryError::Protocol("the query is too large"));
+                }
+                Err(
+                    why @ (MetadataError::NotLeader { .. }
+                    | MetadataError::Unavailable(_)
+                    | MetadataError::Unknown),
+                ) => why,
+            };
+            if attempt == tuning::METADATA_ATTEMPTS {
+                return Err(QueryError::Unavailable(why.to_string()));
+            }
+            attempt += 1;
+            self.pause(backoff.next()).await;
+        }
+    }
+
+    /// Answers once, without patience: for readiness.
+    pub(crate) async fn answers_now(&self) -> bool {
+        let query = wire::Query {
+            query: Some(Query::GetSessions(wire::GetSessions {})),
+        };
+        self.service.query(query).await.is_ok()
+    }
+}
+
+/// One typed query: its name, its message, the answer's variant and what of it is given.
+macro_rules! queries {
+    ($($(#[$doc:meta])* $name:ident($query:ident) -> $answer:ident: $given:ty;)*) => {
+        impl Metadata {
+            $($(#[$doc])*
+            pub(crate) async fn $name(&self, query: wire::$query) -> Result<$given, QueryError> {
+                match self.ask(Query::$query(query)).await? {
+                    Answer::$answer(answer) => Ok(answer),
+                    _ => Err(QueryError::Protocol(concat!("another answer than to ", stringify!($query)))),
+                }
+            })*
+        }
+    };
+}
+
+queries! {
+    /// Disks, classes, partitions.
+    cluster(GetCluster) -> Cluster: wire::ClusterAnswer;
+    /// A user by access key, or none.
+    user(GetUser) -> Users: wire::UsersAnswer;
+    /// All users.
+    users(ListUsers) -> Users: wire::UsersAnswer;
+    /// A bucket by name, or none.
+    bucket(GetBucket) -> Buckets: wire::BucketsAnswer;
+    /// An owner's buckets.
+    buckets(ListBuckets) -> Buckets: wire::BucketsAnswer;
+    /// The current version of a key, or none.
+    object(GetObject) -> Object: wire::ObjectAnswer;
+    /// A page of keys.
+    objects(ListObjects) -> List: wire::ListAnswer;
+    /// Pages of a manifest.
+    pages(GetPages) -> Pages: wire::PagesAnswer;
+    /// Chunk rows.
+    chunks(GetChunks) -> Chunks: wire::ChunksAnswer;
+    /// An upload, or none.
+    upload(GetUpload) -> Uploads: wire::UploadsAnswer;
+    /// A page of uploads.
+    uploads(ListUploads) -> Uploads: wire::UploadsAnswer;
+    /// A page of parts.
+    parts(ListParts) -> Parts: wire::PartsAnswer;
+}

@@ -1,0 +1,53 @@
+//! Private tuning of the gateway: what a change of these numbers moves is speed or patience, never a
+//! promise. Bounds that others rely on are in `cairn_model::limits`.
+
+use std::time::Duration;
+
+/// Sends of one metadata call that found no leader or nobody at all.
+pub(crate) const METADATA_ATTEMPTS: u32 = 8;
+/// Pause before the second send; doubles up to [`METADATA_PAUSE_MAX`].
+pub(crate) const METADATA_PAUSE: Duration = Duration::from_millis(25);
+/// Longest pause between two sends of a metadata call.
+pub(crate) const METADATA_PAUSE_MAX: Duration = Duration::from_millis(800);
+/// Sends of a command with an unknown outcome before its request is answered as unknown.
+pub(crate) const RESOLVE_PATIENCE: u32 = 8;
+/// Sends of a command with an unknown outcome before its session is left to the leader's expiry.
+pub(crate) const RESOLVE_ATTEMPTS: u32 = 64;
+
+/// How often the cluster view is read again without a reason.
+pub(crate) const VIEW_REFRESH: Duration = Duration::from_secs(10);
+/// How long a user record read by access key is believed.
+pub(crate) const USER_CACHE: Duration = Duration::from_secs(1);
+/// Users kept in that cache.
+pub(crate) const USER_CACHE_LEN: usize = 4_096;
+
+/// How long a disk that failed a call is passed over by new writes; doubles while it goes on failing.
+pub(crate) const DISK_DOWN: Duration = Duration::from_secs(2);
+/// The longest that a failing disk is passed over.
+pub(crate) const DISK_DOWN_MAX: Duration = Duration::from_secs(60);
+/// Incarnations drawn in search of a partition that is fully up.
+pub(crate) const INCARNATION_DRAWS: u32 = 32;
+/// Rounds of prepare calls for one chunk.
+pub(crate) const PREPARE_ROUNDS: u32 = 4;
+/// Longest wait for one disk to reserve room.
+pub(crate) const PREPARE_PATIENCE: Duration = Duration::from_secs(3);
+/// Longest wait for one disk to take a stripe.
+pub(crate) const SHARD_WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for one disk to seal a shard.
+pub(crate) const SHARD_FINISH_PATIENCE: Duration = Duration::from_secs(20);
+/// Wait for the remaining shards once the ack rule is met; the rest becomes debt.
+pub(crate) const SHARD_FINISH_GRACE: Duration = Duration::from_secs(2);
+/// Longest wait for one disk to give cells.
+pub(crate) const SHARD_READ_PATIENCE: Duration = Duration::from_secs(10);
+/// Wait for the wanted cells before the others are asked as well.
+pub(crate) const HEDGE_AFTER: Duration = Duration::from_millis(250);
+/// Chunks of one upload that may be sealing while the next is written.
+pub(crate) const SEALING_CHUNKS: usize = 2;
+
+/// Chunk rows read ahead in one query.
+pub(crate) const CHUNK_ROWS_AHEAD: usize = 64;
+/// Ways of combining cells tried for a stripe whose parity may lie.
+pub(crate) const DECODE_TRIES: usize = 64;
+
+/// Retries of Complete when the part set changed under it.
+pub(crate) const COMPLETE_TRIES: u32 = 4;

@@ -1,0 +1,186 @@
+//! Chunk rows: who holds a chunk, and which writing of it counts.
+
+use bytes::Bytes;
+use cairn_model::{ChunkId, Coding, DomainId, Incarnation, Sha256, limits};
+use cairn_wire::metadata::{ExtentWrite, MarkSuspect, Refusal, Reply};
+
+use super::{ApplyError, Context, Stop, Transaction, cluster, malformed, refuse, sessions};
+use crate::keyspace::chunk::{ChunkKey, ChunkRow, ChunkState};
+use crate::keyspace::condemned::{CondemnedKey, CondemnedRow};
+use crate::keyspace::partition::PartitionKey;
+
+/// Takes one reference for an extent.
+///
+/// The extent's writing is accepted only while its session is open and only from that session.
+/// Where the chunk exists and its writing is fit (Live, coded at least as well, debt within the
+/// ack rule, not suspect), that one is adopted and the new one condemned; else the new one becomes
+/// current and the old is condemned, so uploading again heals. The extent's hint is set to the
+/// writing that was kept.
+pub(super) fn register(
+    txn: &mut Transaction<'_>,
+    context: &Context,
+    domain: u64,
+    extent: &mut ExtentWrite,
+) -> Result<(), Stop> {
+    let written = verify(txn, context, extent)?;
+    let id = chunk_id(domain, &extent.sha256)?;
+    let key = ChunkKey(id);
+    let fresh = ChunkRow {
+        incarnation: extent.incarnation.clone(),
+        coding: extent.coding,
+        length: extent.chunk_length,
+        crc64nvme: extent.crc64nvme,
+        table_digest: extent.table_digest.clone(),
+        refs: 1,
+        state: ChunkState::Live.into(),
+        debt: extent.debt.clone(),
+        suspect: false,
+    };
+    let row = match txn.get(&key)? {
+        None => fresh,
+        Some(old) if old.incarnation == extent.incarnation => match old.state() {
+            ChunkState::Live => ChunkRow {
+                refs: old.refs + 1,
+                ..old
+            },
+            // The commit that brought it has lost it again: these bytes may be gone.
+            ChunkState::Condemned | ChunkState::Deleting => return refuse(Refusal::RetryUpload),
+        },
+        Some(old) if old.length != extent.chunk_length => {
+            return malformed("the chunk has another length");
+        }
+        Some(old) if fit(&old, &written) => {
+            condemn(txn, id, &extent.incarnation)?;
+            extent.incarnation = old.incarnation.clone();
+            extent.coding = old.coding;
+            ChunkRow {
+                refs: old.refs + 1,
+                ..old
+            }
+        }
+        Some(old) => {
+            if old.state() == ChunkState::Live {
+                condemn(txn, id, &old.incarnation)?;
+            }
+            ChunkRow {
+                refs: old.refs + 1,
+                ..fresh
+            }
+        }
+    };
+    txn.put(&key, &row);
+    Ok(())
+}
+
+/// Checks an extent's own claims; gives its coding.
+fn verify(txn: &Transaction<'_>, context: &Context, extent: &ExtentWrite) -> Result<Coding, Stop> {
+    let session = sessions::require(context)?;
+    let cluster = context.cluster()?;
+    let Some(stamp) = Incarnation::from_bytes(&extent.incarnation) else {
+        return malformed("an incarnation is 16 bytes");
+    };
+    if stamp.session.0 != session
+        || u32::from(stamp.group) != cluster.group
+        || u32::from(stamp.generation) != cluster.generation
+    {
+        return refuse(Refusal::RetryUpload);
+    }
+    let Some(coding) = extent.coding.as_ref().and_then(cluster::read_coding) else {
+        return malformed("coding");
+    };
+    if u64::from(extent.chunk_length) > limits::CHUNK_LEN_MAX || extent.table_digest.len() != 16 {
+        return malformed("chunk length or table digest");
+    }
+    if coding.shards().saturating_sub(extent.debt.len()) < coding.ack_shards() {
+        return malformed("the debt breaks the ack rule");
+    }
+    let number = stamp.partition(cluster.partition_bits);
+    match txn.get(&PartitionKey(number))? {
+        // A moved partition: the shards may lie on disks that have left. Written again, they do not.
+        Some(row) if row.epoch != extent.epoch => refuse(Refusal::RetryUpload),
+        Some(_) => Ok(coding),
+        None => Err(Stop::Halt(ApplyError::Inconsistent(
+            "a partition has no row",
+        ))),
+    }
+}
+
+/// Whether a stored writing may serve a new reference.
+fn fit(old: &ChunkRow, written: &Coding) -> bool {
+    let Some(coding) = old.coding.as_ref().and_then(cluster::read_coding) else {
+        return false;
+    };
+    old.state() == ChunkState::Live
+        && !old.suspect
+        && coding.parity() >= written.parity()
+        && coding.shards().saturating_sub(old.debt.len()) >= coding.ack_shards()
+}
+
+/// Lets one reference go; the last one condemns the writing.
+pub(super) fn release(txn: &mut Transaction<'_>, domain: u64, sha256: &[u8]) -> Result<(), Stop> {
+    let id = chunk_id(domain, sha256)?;
+    let key = ChunkKey(id);
+    let Some(mut row) = txn.get(&key)? else {
+        return Err(Stop::Halt(ApplyError::Inconsistent(
+            "a referenced chunk has no row",
+        )));
+    };
+    row.refs = row
+        .refs
+        .checked_sub(1)
+        .ok_or(Stop::Halt(ApplyError::Inconsistent(
+            "a referenced chunk has no references",
+        )))?;
+    if row.refs == 0 {
+        condemn(txn, id, &row.incarnation)?;
+        row.set_state(ChunkState::Condemned);
+    }
+    txn.put(&key, &row);
+    Ok(())
+}
+
+/// Condemns one writing at the newest session.
+pub(super) fn condemn(
+    txn: &mut Transaction<'_>,
+    chunk: ChunkId,
+    incarnation: &Bytes,
+) -> Result<(), Stop> {
+    let Some(incarnation) = Incarnation::from_bytes(incarnation) else {
+        return Err(Stop::Halt(ApplyError::Inconsistent(
+            "a stored incarnation is not 16 bytes",
+        )));
+    };
+    let key = CondemnedKey {
+        epoch: txn.counters().session,
+        chunk,
+        incarnation,
+    };
+    txn.put(&key, &CondemnedRow::default());
+    Ok(())
+}
+
+/// A read or scrub failed on a writing.
+pub(super) fn mark_suspect(
+    txn: &mut Transaction<'_>,
+    command: &MarkSuspect,
+) -> Result<Reply, Stop> {
+    let key = ChunkKey(chunk_id(command.domain, &command.sha256)?);
+    if let Some(mut row) = txn
+        .get(&key)?
+        .filter(|row| row.incarnation == command.incarnation)
+    {
+        row.suspect = true;
+        txn.put(&key, &row);
+    }
+    Ok(Reply::default())
+}
+
+pub(super) fn chunk_id(domain: u64, sha256: &[u8]) -> Result<ChunkId, Stop> {
+    match <[u8; 32]>::try_from(sha256) {
+        Ok(digest) => Ok(ChunkId {
+            domain: DomainId(domain),
+            sha256: Sha256(digest),
+        }),
+        Err(_) => malformed("a SHA-256 is 32 bytes"),
+    }
+}

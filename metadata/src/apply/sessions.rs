@@ -1,0 +1,118 @@
+//! Sessions: what makes commands idempotent and garbage collection safe without a clock.
+
+use cairn_model::incarnation::U48_MAX;
+use cairn_model::limits;
+use cairn_wire::metadata::{BeginSession, EndSession, Refusal, Reply};
+
+use super::{Context, Stop, Transaction, malformed, manifests, refuse};
+use crate::keyspace::KeyKind as _;
+use crate::keyspace::manifest::ReleaseRow;
+use crate::keyspace::session::{OutcomeKey, SessionKey, SessionRow, StagedKey};
+
+/// State-machine time = max(previous, stamp); a forward jump beyond `CLOCK_JUMP_MAX_MS` suspends
+/// what time alone decides until an operator accepts it. An unstamped entry (0) moves nothing.
+pub(super) fn advance_time(txn: &mut Transaction<'_>, stamp_ms: u64) {
+    let counters = txn.counters();
+    let jumped = counters.time_ms != 0
+        && stamp_ms > counters.time_ms.saturating_add(limits::CLOCK_JUMP_MAX_MS);
+    txn.set_time(
+        counters.time_ms.max(stamp_ms),
+        counters.clock_suspended || jumped,
+    );
+}
+
+/// Allots the next session.
+pub(super) fn begin(
+    txn: &mut Transaction<'_>,
+    context: &Context,
+    command: BeginSession,
+) -> Result<Reply, Stop> {
+    context.cluster()?;
+    let id = txn.counters().session + 1;
+    if id > U48_MAX {
+        return malformed("sessions are used up");
+    }
+    txn.counters_mut().session = id;
+    let row = SessionRow {
+        begun_ms: context.now_ms,
+        gateway: command.gateway,
+        ended: false,
+    };
+    txn.put(&SessionKey(id), &row);
+    Ok(Reply {
+        number: id,
+        ..Reply::default()
+    })
+}
+
+/// Ends a session. Its proposals are refused from here on; what it staged and did not attach is
+/// released; its outcomes are forgotten in bounded steps, the row last. `number` in the reply is 1
+/// while rows are left: send the command again.
+pub(super) fn end(
+    txn: &mut Transaction<'_>,
+    context: &Context,
+    command: &EndSession,
+) -> Result<Reply, Stop> {
+    if context.session == command.target && context.session != 0 {
+        return malformed("a session cannot end itself under its own idempotency key");
+    }
+    let key = SessionKey(command.target);
+    let Some(row) = txn.get(&key)? else {
+        return Ok(Reply::default());
+    };
+    let mut budget = limits::END_ROWS_PER_ENTRY;
+    for (staged, staging) in txn.scan::<StagedKey>(&session_prefix::<StagedKey>(key.0), budget)? {
+        txn.delete(&staged);
+        let release = ReleaseRow {
+            next: 0,
+            pages: staging.pages,
+            domain: staging.domain,
+        };
+        manifests::queue_release(txn, staged.manifest, &release);
+        budget -= 1;
+    }
+    let outcomes = txn.scan::<OutcomeKey>(&session_prefix::<OutcomeKey>(key.0), budget)?;
+    let more = outcomes.len() == budget;
+    for (outcome, _) in outcomes {
+        txn.delete(&outcome);
+    }
+    if more {
+        txn.put(&key, &SessionRow { ended: true, ..row });
+    } else {
+        txn.delete(&key);
+    }
+    Ok(Reply {
+        number: u64::from(more),
+        ..Reply::default()
+    })
+}
+
+fn session_prefix<K: crate::keyspace::KeyKind>(session: u64) -> Vec<u8> {
+    let mut prefix = vec![K::PREFIX];
+    prefix.extend_from_slice(&session.to_be_bytes());
+    prefix
+}
+
+/// The command needs an open session; `apply` has already refused an ended one.
+pub(super) fn require(context: &Context) -> Result<u64, Stop> {
+    if context.session == 0 {
+        refuse(Refusal::SessionEnded)
+    } else {
+        Ok(context.session)
+    }
+}
+
+/// The oldest session that has not ended; `None` where all have.
+pub(super) fn oldest_open(txn: &Transaction<'_>) -> Result<Option<u64>, Stop> {
+    let mut limit = 16;
+    loop {
+        let rows = txn.scan::<SessionKey>(&[SessionKey::PREFIX], limit)?;
+        if let Some((key, _)) = rows.iter().find(|(_, row)| !row.ended) {
+            return Ok(Some(key.0));
+        }
+        if rows.len() < limit {
+            return Ok(None);
+        }
+        limit *= 4;
+    }
+}

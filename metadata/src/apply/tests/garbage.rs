@@ -1,0 +1,236 @@
+//! Condemned, Deleting, gone; adoption; orphans.
+
+use cairn_model::{ChunkId, DomainId, Sha256};
+use cairn_wire::metadata::query::Query as Asked;
+use cairn_wire::metadata::{
+    BeginDelete, Condemned, DeleteItem, DeleteObjects, EndSession, FinishDelete, GetGarbage,
+    JudgeOrphans, MarkSuspect, Orphan, Query,
+};
+
+use super::*;
+use crate::keyspace::chunk::{ChunkKey, ChunkRow, ChunkState};
+use crate::keyspace::condemned::CondemnedKey;
+use crate::planner;
+use crate::query;
+
+fn work(state: &State) -> cairn_wire::metadata::GarbageAnswer {
+    let query = Query {
+        query: Some(Asked::GetGarbage(GetGarbage { limit: 100 })),
+    };
+    match query::answer(state, query).unwrap().answer {
+        Some(cairn_wire::metadata::answer::Answer::Garbage(work)) => work,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Rounds of the planner, nodes always obeying, until there is nothing to do.
+pub(crate) fn settle(state: &mut State) {
+    for _ in 0..100 {
+        let round = work(state);
+        let mut commands = planner::garbage::plan(&round);
+        if !round.deleting.is_empty() {
+            commands.push(Command::FinishDelete(FinishDelete {
+                items: round.deleting,
+            }));
+        }
+        if commands.is_empty() {
+            return;
+        }
+        for command in commands {
+            state.done(command);
+            mark::check(state);
+        }
+    }
+    panic!("garbage work never ends");
+}
+
+fn end(state: &mut State, session: u64) {
+    state.done(Command::EndSession(EndSession {
+        target: session,
+        expired: false,
+    }));
+}
+
+fn chunk(state: &State, name: u8) -> Option<ChunkRow> {
+    let id = ChunkId {
+        domain: DomainId(1),
+        sha256: Sha256([name; 32]),
+    };
+    state.row(&ChunkKey(id))
+}
+
+fn delete(key: &str) -> Command {
+    let item = DeleteItem {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        conditions: None,
+    };
+    Command::DeleteObjects(DeleteObjects {
+        bucket: 1,
+        items: vec![item],
+    })
+}
+
+fn condemned(state: &State) -> Vec<Condemned> {
+    state
+        .rows_of::<CondemnedKey>()
+        .into_iter()
+        .map(|(key, _)| Condemned {
+            epoch: key.epoch,
+            domain: key.chunk.domain.0,
+            sha256: key.chunk.sha256.0.to_vec().into(),
+            incarnation: key.incarnation.to_bytes().to_vec().into(),
+        })
+        .collect()
+}
+
+/// **[bug]** Condemned -> Deleting before every session begun by then has ended.
+#[test]
+fn nothing_is_deleted_under_an_open_session() {
+    let mut state = State::with_bucket();
+    let (writer, reader) = (state.begin(), state.begin());
+    let put = state.put(writer, "a", &[1]);
+    state.done_in(writer, put);
+    state.done(delete("a"));
+    assert_eq!(chunk(&state, 1).unwrap().state(), ChunkState::Condemned);
+    let items = condemned(&state);
+    for session in [writer, reader] {
+        let begin = Command::BeginDelete(BeginDelete {
+            items: items.clone(),
+        });
+        assert_eq!(
+            state.run(begin).refusal(),
+            Refusal::TooSoon,
+            "session {session} is open"
+        );
+        assert!(work(&state).deletable.is_empty());
+        let finish = Command::FinishDelete(FinishDelete {
+            items: items.clone(),
+        });
+        assert_eq!(
+            state.run(finish).refusal(),
+            Refusal::Malformed,
+            "not committed"
+        );
+        end(&mut state, session);
+    }
+    let later = state.begin();
+    settle(&mut state);
+    assert_eq!(chunk(&state, 1), None);
+    assert!(condemned(&state).is_empty());
+    end(&mut state, later);
+}
+
+#[test]
+fn the_same_bytes_again_adopt_the_stored_writing() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let first = state.put(session, "a", &[1]);
+    state.done_in(session, first);
+    let kept = chunk(&state, 1).unwrap().incarnation;
+    let second = state.put(session, "b", &[1]);
+    state.done_in(session, second);
+    let row = chunk(&state, 1).unwrap();
+    assert_eq!((row.refs, &row.incarnation), (2, &kept));
+    assert_eq!(condemned(&state).len(), 1, "the second writing goes");
+    mark::check(&state);
+    state.done(delete("a"));
+    end(&mut state, session);
+    settle(&mut state);
+    assert_eq!(
+        chunk(&state, 1).unwrap().incarnation,
+        kept,
+        "b still needs it"
+    );
+}
+
+/// **[bug]** adopting a writing that is not Live, or suspect.
+#[test]
+fn an_unfit_writing_is_replaced_not_adopted() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let put = state.put(session, "a", &[1]);
+    state.done_in(session, put);
+    let old = chunk(&state, 1).unwrap().incarnation;
+    state.done(Command::MarkSuspect(MarkSuspect {
+        domain: 1,
+        sha256: vec![1; 32].into(),
+        incarnation: old.clone(),
+        reason: "scrub".into(),
+    }));
+    let heal = state.put(session, "b", &[1]);
+    state.done_in(session, heal);
+    let healed = chunk(&state, 1).unwrap();
+    assert_ne!(healed.incarnation, old);
+    assert_eq!((healed.refs, healed.suspect), (2, false));
+    mark::check(&state);
+    state.done(delete("a"));
+    state.done(delete("b"));
+    assert_eq!(chunk(&state, 1).unwrap().state(), ChunkState::Condemned);
+    let again = state.put(session, "c", &[1]);
+    state.done_in(session, again);
+    let fresh = chunk(&state, 1).unwrap();
+    assert_ne!(
+        fresh.incarnation, healed.incarnation,
+        "a condemned writing is not revived"
+    );
+    mark::check(&state);
+    end(&mut state, session);
+    settle(&mut state);
+    assert_eq!(chunk(&state, 1).unwrap(), fresh);
+}
+
+#[test]
+fn a_put_during_deletion_survives_it() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let put = state.put(session, "a", &[1]);
+    state.done_in(session, put);
+    state.done(delete("a"));
+    end(&mut state, session);
+    let items = condemned(&state);
+    state.done(Command::BeginDelete(BeginDelete {
+        items: items.clone(),
+    }));
+    assert_eq!(chunk(&state, 1).unwrap().state(), ChunkState::Deleting);
+    let session = state.begin();
+    let again = state.put(session, "b", &[1]);
+    state.done_in(session, again);
+    state.done(Command::FinishDelete(FinishDelete { items }));
+    assert_eq!(chunk(&state, 1).unwrap().refs, 1);
+    mark::check(&state);
+}
+
+#[test]
+fn an_orphan_is_one_that_no_row_knows_and_whose_session_has_ended() {
+    let mut state = State::with_bucket();
+    let (ended, open) = (state.begin(), state.begin());
+    let put = state.put(open, "a", &[1]);
+    state.done_in(open, put);
+    let known = chunk(&state, 1).unwrap().incarnation;
+    let [lost, young, never] = [
+        state.stamp(ended),
+        state.stamp(open),
+        state.stamp(open + 50),
+    ];
+    end(&mut state, ended);
+    let orphan = |name: u8, incarnation: &Bytes| Orphan {
+        domain: 1,
+        sha256: vec![name; 32].into(),
+        incarnation: incarnation.clone(),
+    };
+    let orphans = vec![
+        orphan(1, &known),
+        orphan(2, &lost),
+        orphan(2, &young),
+        orphan(2, &never),
+    ];
+    assert_eq!(
+        state
+            .done(Command::JudgeOrphans(JudgeOrphans { orphans }))
+            .number,
+        1
+    );
+    let items = condemned(&state);
+    assert_eq!(items.len(), 1);
+    assert_eq!(items[0].incarnation, lost);
+}

@@ -1,0 +1,233 @@
+//! Random histories: counts equal a full mark after every entry, garbage goes to zero, and how
+//! entries are cut into batches changes nothing.
+
+use cairn_wire::metadata::{
+    AbortUpload, CreateUpload, DeleteItem, DeleteObjects, EndSession, Pages, PutPart, StagePage,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::keyspace::chunk::ChunkKey;
+use crate::keyspace::condemned::CondemnedKey;
+use crate::keyspace::session::SessionKey;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Begin,
+    End(usize),
+    Put(usize, u8, Vec<u8>),
+    PutPages(usize, u8, Vec<u8>),
+    StageOnly(usize, Vec<u8>),
+    Delete(u8),
+    Create(usize, u8),
+    Part(usize, usize, u8, u8),
+    Abort(usize),
+    Round,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let names = || vec(0_u8..6, 1..4);
+    prop_oneof![
+        1 => Just(Step::Begin),
+        1 => any::<usize>().prop_map(Step::End),
+        4 => (any::<usize>(), 0_u8..4, names()).prop_map(|(s, k, n)| Step::Put(s, k, n)),
+        2 => (any::<usize>(), 0_u8..4, names()).prop_map(|(s, k, n)| Step::PutPages(s, k, n)),
+        1 => (any::<usize>(), names()).prop_map(|(s, n)| Step::StageOnly(s, n)),
+        3 => (0_u8..4).prop_map(Step::Delete),
+        1 => (any::<usize>(), 0_u8..4).prop_map(|(s, k)| Step::Create(s, k)),
+        2 => (any::<usize>(), any::<usize>(), 0_u8..4, 0_u8..6).prop_map(|(s, u, p, n)| Step::Part(s, u, p, n)),
+        1 => any::<usize>().prop_map(Step::Abort),
+        1 => Just(Step::Round),
+    ]
+}
+
+/// Turns a step into entries; the state decides which sessions and uploads there are.
+struct Player {
+    state: State,
+    sessions: Vec<u64>,
+    uploads: Vec<(Bytes, Bytes)>,
+    entries: Vec<Bytes>,
+}
+
+impl Player {
+    fn session(&self, pick: usize) -> Option<u64> {
+        (!self.sessions.is_empty()).then(|| self.sessions[pick % self.sessions.len()])
+    }
+
+    fn run(&mut self, session: u64, command: Command) -> Reply {
+        self.state.operations += 1;
+        let entry = self.state.entry(session, self.state.operations, command);
+        self.entries.push(entry.clone());
+        self.state.apply(&[entry]).remove(0).reply
+    }
+
+    fn stage(&mut self, session: u64, names: &[u8]) -> Bytes {
+        let manifest = self.state.stamp(session);
+        for (page, name) in (0..).zip(names) {
+            let extents = vec![self.state.extent(session, *name)];
+            let stage = StagePage {
+                bucket: 1,
+                manifest: manifest.clone(),
+                page,
+                extents,
+            };
+            self.run(session, Command::StagePage(stage));
+        }
+        manifest
+    }
+
+    fn play(&mut self, step: &Step) {
+        match step {
+            Step::Begin => {
+                let begin = Command::BeginSession(BeginSession {
+                    gateway: String::new(),
+                });
+                let id = self.run(0, begin).number;
+                self.sessions.push(id);
+            }
+            Step::End(pick) => {
+                if let Some(target) = self.session(*pick) {
+                    self.run(
+                        0,
+                        Command::EndSession(EndSession {
+                            target,
+                            expired: true,
+                        }),
+                    );
+                    self.sessions.retain(|session| *session != target);
+                }
+            }
+            Step::Put(pick, key, names) => {
+                if let Some(session) = self.session(*pick) {
+                    let put = self.state.put(session, &key.to_string(), names);
+                    self.run(session, put);
+                }
+            }
+            Step::PutPages(pick, key, names) => {
+                if let Some(session) = self.session(*pick) {
+                    let manifest = self.stage(session, names);
+                    let pages = u32::try_from(names.len()).unwrap();
+                    let place = Pages {
+                        manifest,
+                        pages,
+                        length: 100_000 * u64::from(pages),
+                    };
+                    self.run(session, put_content(&key.to_string(), Place::Pages(place)));
+                }
+            }
+            Step::StageOnly(pick, names) => {
+                if let Some(session) = self.session(*pick) {
+                    self.stage(session, names);
+                }
+            }
+            other => self.play_rest(other),
+        }
+    }
+
+    fn play_rest(&mut self, step: &Step) {
+        match step {
+            Step::Delete(key) => {
+                let item = DeleteItem {
+                    key: key.to_string().into(),
+                    conditions: None,
+                };
+                let delete = DeleteObjects {
+                    bucket: 1,
+                    items: vec![item],
+                };
+                self.run(0, Command::DeleteObjects(delete));
+            }
+            Step::Create(pick, key) => {
+                if let Some(session) = self.session(*pick) {
+                    let upload = self.state.stamp(session);
+                    let key = Bytes::from(key.to_string());
+                    self.uploads.push((key.clone(), upload.clone()));
+                    let create = CreateUpload {
+                        bucket: 1,
+                        key,
+                        upload,
+                        ..Default::default()
+                    };
+                    self.run(session, Command::CreateUpload(create));
+                }
+            }
+            Step::Part(pick, upload, number, name) => {
+                if let (Some(session), false) = (self.session(*pick), self.uploads.is_empty()) {
+                    let (key, stamp) = self.uploads[upload % self.uploads.len()].clone();
+                    let extents = vec![self.state.extent(session, *name)];
+                    let place = Place::Extents(Extents {
+                        manifest: self.state.stamp(session),
+                        extents,
+                    });
+                    let part = PutPart {
+                        bucket: 1,
+                        key,
+                        upload: stamp,
+                        number: u32::from(*number) + 1,
+                        content: Some(Content { place: Some(place) }),
+                        ..PutPart::default()
+                    };
+                    self.run(session, Command::PutPart(part));
+                }
+            }
+            Step::Abort(upload) => {
+                if !self.uploads.is_empty() {
+                    let (key, upload) = self.uploads.remove(upload % self.uploads.len());
+                    self.run(
+                        0,
+                        Command::AbortUpload(AbortUpload {
+                            bucket: 1,
+                            key,
+                            upload,
+                        }),
+                    );
+                }
+            }
+            Step::Round => garbage::settle(&mut self.state),
+            _ => unreachable!("played already"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn counts_equal_a_full_mark_and_garbage_goes_to_zero(steps in vec(step(), 1..60)) {
+        let mut player = Player { state: State::with_bucket(), sessions: vec![], uploads: vec![], entries: vec![] };
+        for step in &steps {
+            player.play(step);
+            mark::check(&player.state);
+        }
+        for target in std::mem::take(&mut player.sessions) {
+            player.run(0, Command::EndSession(EndSession { target, expired: true }));
+        }
+        for key in 0_u8..4 {
+            player.play(&Step::Delete(key));
+        }
+        while !player.uploads.is_empty() {
+            player.play(&Step::Abort(0));
+        }
+        garbage::settle(&mut player.state);
+        prop_assert!(player.state.rows_of::<ChunkKey>().is_empty());
+        prop_assert!(player.state.rows_of::<CondemnedKey>().is_empty());
+        prop_assert!(player.state.rows_of::<SessionKey>().is_empty());
+    }
+
+    #[test]
+    fn batches_cut_anywhere_give_the_same_rows(steps in vec(step(), 1..40), cuts in vec(1_usize..9, 1..9)) {
+        let mut player = Player { state: State::with_bucket(), sessions: vec![], uploads: vec![], entries: vec![] };
+        for step in steps.iter().filter(|step| !matches!(step, Step::Round)) {
+            player.play(step);
+        }
+        let mut other = State::with_bucket();
+        let (mut rest, mut cut) = (player.entries.as_slice(), cuts.iter().cycle());
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at((*cut.next().unwrap()).min(rest.len()));
+            other.apply(batch);
+            rest = later;
+        }
+        prop_assert_eq!(other.rows, player.state.rows);
+    }
+}

@@ -1,0 +1,161 @@
+//! Sessions, idempotency, time.
+
+use cairn_wire::metadata::{AcceptClock, EndSession};
+
+use super::*;
+use crate::keyspace::cluster::CountersKey;
+use crate::keyspace::object::ObjectKey;
+use crate::keyspace::session::SessionRow;
+
+fn end(target: u64) -> Command {
+    Command::EndSession(EndSession {
+        target,
+        expired: false,
+    })
+}
+
+#[test]
+fn a_cluster_is_initialised_once() {
+    let mut state = State::default();
+    assert_eq!(
+        state.run(create_bucket("photos", "alice")).refusal(),
+        Refusal::NotInitialized
+    );
+    state.done(init());
+    assert_eq!(state.run(init()).refusal(), Refusal::AlreadyInitialized);
+}
+
+#[test]
+fn an_unreadable_entry_and_an_unknown_command_are_refused() {
+    let mut state = State::with_bucket();
+    let before = state.rows.clone();
+    let garbage = Bytes::from_static(&[0xff; 9]);
+    assert_eq!(
+        state.apply(&[garbage])[0].reply.refusal(),
+        Refusal::Malformed
+    );
+    let unknown = Entry {
+        group: 1,
+        command: None,
+        ..Entry::default()
+    }
+    .encode_to_vec();
+    assert_eq!(
+        state.apply(&[unknown.into()])[0].reply.refusal(),
+        Refusal::Malformed
+    );
+    assert_eq!(state.rows, before);
+}
+
+#[test]
+fn the_same_operation_is_done_once_and_answered_the_same() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let first = state.run_as(session, 7, put_inline("a", b"one"));
+    let rows = state.rows.clone();
+    state.now_ms += 5;
+    let again = state.run_as(session, 7, put_inline("a", b"one"));
+    assert_eq!(first, again);
+    let counters = CountersKey.encode();
+    let differs = |key: &&Vec<u8>| rows.get(*key) != state.rows.get(*key) && **key != counters;
+    assert_eq!(state.rows.keys().find(differs), None, "only time has moved");
+    let other = state.run_as(session, 8, put_inline("a", b"one"));
+    assert_ne!(first.version, other.version);
+}
+
+#[test]
+fn a_refusal_is_an_outcome_too() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let missing = || {
+        let Command::PutObject(put) = put_inline("a", b"one") else {
+            unreachable!()
+        };
+        Command::PutObject(PutObject { bucket: 99, ..put })
+    };
+    assert_eq!(
+        state.run_as(session, 1, missing()).refusal(),
+        Refusal::NoSuchBucket
+    );
+    assert_eq!(
+        state.run_as(session, 1, put_inline("a", b"one")).refusal(),
+        Refusal::NoSuchBucket
+    );
+    assert!(state.rows_of::<ObjectKey>().is_empty());
+}
+
+/// **[bug]** commit after session expiry.
+#[test]
+fn an_ended_session_commits_nothing() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let put = state.put(session, "a", &[1]);
+    state.done(end(session));
+    assert_eq!(state.run_in(session, put).refusal(), Refusal::SessionEnded);
+    assert_eq!(
+        state.run_in(session + 1, put_inline("a", b"")).refusal(),
+        Refusal::SessionEnded
+    );
+    assert!(state.rows_of::<ObjectKey>().is_empty());
+}
+
+#[test]
+fn session_ids_are_never_reused() {
+    let mut state = State::with_bucket();
+    let first = state.begin();
+    state.done(end(first));
+    assert!(state.begin() > first);
+}
+
+#[test]
+fn outcomes_are_forgotten_in_bounded_steps_and_the_row_last() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let count = limits::END_ROWS_PER_ENTRY as u64 + 10;
+    for operation in 1..=count {
+        state.run_as(session, operation, put_inline("a", b"one"));
+    }
+    assert_eq!(state.done(end(session)).number, 1, "more is left");
+    let row: SessionRow = state.row(&SessionKey(session)).unwrap();
+    assert!(row.ended);
+    assert_eq!(
+        state.run_in(session, put_inline("a", b"")).refusal(),
+        Refusal::SessionEnded
+    );
+    assert_eq!(state.done(end(session)).number, 0);
+    assert_eq!(state.row(&SessionKey(session)), None);
+    assert!(state.rows_of::<OutcomeKey>().is_empty());
+}
+
+#[test]
+fn a_session_does_not_end_itself() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    assert_eq!(
+        state.run_in(session, end(session)).refusal(),
+        Refusal::Malformed
+    );
+}
+
+#[test]
+fn time_never_goes_back_and_a_jump_suspends() {
+    let mut state = State::with_bucket();
+    let time = |state: &State| state.row(&CountersKey).unwrap();
+    state.now_ms -= 500_000;
+    state.begin();
+    assert_eq!(time(&state).time_ms, 1_000_000);
+    state.now_ms = 1_000_000 + limits::CLOCK_JUMP_MAX_MS;
+    state.begin();
+    assert!(!time(&state).clock_suspended);
+    state.now_ms += limits::CLOCK_JUMP_MAX_MS + 1;
+    state.run(Command::EndSession(EndSession {
+        target: 999,
+        expired: true,
+    }));
+    assert!(
+        time(&state).clock_suspended,
+        "even where the entry did nothing"
+    );
+    state.done(Command::AcceptClock(AcceptClock {}));
+    assert!(!time(&state).clock_suspended);
+}

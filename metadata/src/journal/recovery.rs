@@ -1,0 +1,320 @@
+//! Reads a journal back: what is whole, what is a torn tail, what is damage.
+
+use bytes::Bytes;
+use cairn_world::{AlignedBuf, DiskFile};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::format::{self, BLOCK, GroupHeader, HEADER_LEN, Place, Record, Seed};
+use super::index::{Index, LapRuns, Location};
+use super::segments::Segments;
+use super::settings::SWEEP_LEN;
+use super::writer::Writer;
+use super::{JournalError, JournalSettings};
+
+/// Valid headers of one file by offset; only those of the file's newest lap.
+type Headers = BTreeMap<u64, GroupHeader>;
+
+/// A file that holds part of the log.
+struct Link {
+    file: u32,
+    lap: u64,
+    headers: Headers,
+}
+
+/// Reads everything, cuts a torn tail, and seals what is left.
+///
+/// # Errors
+/// [`JournalError::Damaged`] where something acknowledged is not there any more.
+pub(super) fn recover(
+    seed: Seed,
+    mut segments: Segments,
+    settings: &JournalSettings,
+) -> Result<(Writer, Index), JournalError> {
+    let scanned = scan(&seed, &mut segments);
+    let newest_lap = segments.newest_lap();
+    let chain = chain(&seed, &segments, scanned, settings)?;
+    let mut walk = Walk::new(&seed, &segments, settings.cache_len);
+    for link in &chain {
+        walk.follow(link)?;
+    }
+    let durable_upto = chain
+        .iter()
+        .flat_map(|link| link.headers.values())
+        .map(|header| header.durable_upto)
+        .max()
+        .unwrap_or(0);
+    if walk.expected <= durable_upto {
+        return Err(walk.damage(&chain));
+    }
+    let Walk { expected, end, index, runs, .. } = walk;
+    let Some((current, lap, at)) = end else {
+        return Err(lost(&segments, settings, "no group is whole"));
+    };
+    cut(&mut segments, &chain, expected)?;
+    let pointers = index.pointers;
+    let mut writer = Writer {
+        seed,
+        segments,
+        group_len: settings.group_len,
+        current,
+        lap,
+        at,
+        next_number: expected,
+        newest_lap,
+        pointers,
+        durable_oldest: 0,
+        runs,
+        sealed: false,
+        short_of_space: false,
+    };
+    // The last group may only be in caches yet; nothing may build on it before it is durable.
+    writer.seal()?;
+    writer.durable_oldest = writer.runs.oldest(lap);
+    Ok((writer, index))
+}
+
+/// Whether any group but the very first was ever written: then an unfinished identity lies.
+pub(super) fn was_used(seed: &Seed, segments: &mut Segments) -> bool {
+    scan(seed, segments)
+        .values()
+        .flat_map(BTreeMap::values)
+        .any(|header| header.number > 1 || header.payload_len > 0)
+}
+
+fn scan(seed: &Seed, segments: &mut Segments) -> BTreeMap<u32, Headers> {
+    let files: Vec<_> =
+        segments.iter().map(|(number, segment)| (number, segment.clone())).collect();
+    let mut scanned = BTreeMap::new();
+    for (number, segment) in files {
+        let mut headers = scan_file(seed, number, segment.file.as_ref(), segment.len);
+        let lap = headers.values().map(|header| header.lap).max().unwrap_or(0);
+        headers.retain(|_, header| header.lap == lap);
+        segments.set_lap(number, lap);
+        scanned.insert(number, headers);
+    }
+    scanned
+}
+
+fn scan_file(seed: &Seed, number: u32, file: &dyn DiskFile, len: u64) -> Headers {
+    let mut headers = BTreeMap::new();
+    let mut buf = AlignedBuf::zeroed(SWEEP_LEN);
+    let mut offset = 0;
+    while offset < len {
+        let mut step = SWEEP_LEN;
+        if !read_whole(file, buf.as_mut_slice(), offset, len) {
+            // Blocks that cannot be read are bad groups, or nothing at all; which, the walk says.
+            step = BLOCK;
+            let block = buf.as_mut_slice().get_mut(..BLOCK).unwrap_or_default();
+            if !read_whole(file, block, offset, len) {
+                block.fill(0);
+            }
+        }
+        let bytes = buf.as_slice().get(..step).unwrap_or_default();
+        for (block, at) in bytes.chunks(BLOCK).zip((offset..len).step_by(BLOCK)) {
+            let place = Place { file: number, offset: at };
+            if let Some(header) = GroupHeader::decode(seed, place, block) {
+                headers.insert(at, header);
+            }
+        }
+        offset += step as u64;
+    }
+    headers
+}
+
+/// Reads up to the end of the file; bytes past it are zeros.
+fn read_whole(file: &dyn DiskFile, buf: &mut [u8], offset: u64, len: u64) -> bool {
+    let wanted = usize::try_from(len - offset).unwrap_or(usize::MAX).min(buf.len());
+    let (head, tail) = buf.split_at_mut(wanted);
+    tail.fill(0);
+    matches!(file.read_at(head, offset), Ok(read) if read == wanted)
+}
+
+/// The payload of a group if it is whole.
+fn payload(seed: &Seed, segments: &Segments, place: Place, header: &GroupHeader) -> Option<Bytes> {
+    let segment = segments.get(place.file)?;
+    let len = header.disk_len();
+    if place.offset.checked_add(len)? > segment.len {
+        return None;
+    }
+    let mut buf = AlignedBuf::zeroed(usize::try_from(len).ok()?);
+    if !read_whole(segment.file.as_ref(), buf.as_mut_slice(), place.offset, segment.len) {
+        return None;
+    }
+    let end = HEADER_LEN + header.payload_len as usize;
+    let payload = Bytes::copy_from_slice(buf.as_slice().get(HEADER_LEN..end)?);
+    let sum = seed.payload_sum(place, header.lap, header.number, &payload);
+    (sum == header.payload_sum).then_some(payload)
+}
+
+/// The files that matter, oldest lap first.
+///
+/// The newest whole group says which lap is the oldest one needed; a file below it is free whatever
+/// is in it.
+fn chain(
+    seed: &Seed,
+    segments: &Segments,
+    scanned: BTreeMap<u32, Headers>,
+    settings: &JournalSettings,
+) -> Result<Vec<Link>, JournalError> {
+    let mut candidates: Vec<(Place, GroupHeader)> = scanned
+        .iter()
+        .flat_map(|(file, headers)| {
+            headers.iter().map(|(at, header)| (Place { file: *file, offset: *at }, *header))
+        })
+        .collect();
+    candidates.sort_by_key(|(_, header)| Reverse((header.number, !header.seal)));
+    let top = candidates.iter().find(|(place, header)| {
+        header.seal || payload(seed, segments, *place, header).is_some()
+    });
+    let Some((_, top)) = top else {
+        return Err(lost(segments, settings, "no group is whole"));
+    };
+    let mut links: Vec<Link> = scanned
+        .into_iter()
+        .filter_map(|(file, headers)| {
+            let lap = headers.values().next()?.lap;
+            (lap >= top.oldest_lap).then_some(Link { file, lap, headers })
+        })
+        .collect();
+    links.sort_by_key(|link| link.lap);
+    if links.first().is_none_or(|link| link.lap != top.oldest_lap) {
+        let reason = format!("the segment of lap {} is missing", top.oldest_lap);
+        return Err(lost(segments, settings, &reason));
+    }
+    Ok(links)
+}
+
+fn lost(segments: &Segments, settings: &JournalSettings, reason: &str) -> JournalError {
+    JournalError::Damaged {
+        file: settings.dir.clone(),
+        from: 0,
+        to: segments.iter().map(|(_, segment)| segment.len).sum(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// Takes the groups in order of their numbers.
+struct Walk<'a> {
+    seed: &'a Seed,
+    segments: &'a Segments,
+    /// Number of the next group; 0 before the first.
+    expected: u64,
+    /// Segment, lap and offset behind the last group.
+    end: Option<(u32, u64, u64)>,
+    index: Index,
+    runs: LapRuns,
+}
+
+impl<'a> Walk<'a> {
+    fn new(seed: &'a Seed, segments: &'a Segments, cache_len: usize) -> Self {
+        Self {
+            seed,
+            segments,
+            expected: 0,
+            end: None,
+            index: Index::new(cache_len),
+            runs: LapRuns::default(),
+        }
+    }
+
+    fn follow(&mut self, link: &Link) -> Result<(), JournalError> {
+        let mut at = 0;
+        while let Some(header) = link.headers.get(&at) {
+            if self.expected == 0 && at == 0 && header.first {
+                self.expected = header.number;
+            }
+            if header.seal || header.number != self.expected || header.first != (at == 0) {
+                break;
+            }
+            let place = Place { file: link.file, offset: at };
+            let Some(payload) = payload(self.seed, self.segments, place, header) else { break };
+            if !self.replay(place, header, &payload) {
+                return Err(self.damaged(place, at + header.disk_len(), "its records make no log"));
+            }
+            at += header.disk_len();
+            self.expected += 1;
+            self.end = Some((link.file, link.lap, at));
+        }
+        Ok(())
+    }
+
+    fn replay(&mut self, place: Place, header: &GroupHeader, payload: &Bytes) -> bool {
+        let Some(records) = format::decode_records(payload) else { return false };
+        for (record, end) in records {
+            self.runs.apply(&record, header.lap);
+            match &record {
+                Record::Entry(position, bytes) => {
+                    let Ok(len) = u32::try_from(bytes.len()) else { return false };
+                    let location = Location {
+                        file: place.file,
+                        offset: place.offset + (HEADER_LEN + end - bytes.len()) as u64,
+                        len,
+                        sum: format::entry_sum(bytes),
+                    };
+                    if !self.index.restore(*position, location) {
+                        return false;
+                    }
+                }
+                Record::Truncate(keep) => self.index.truncate(*keep),
+                Record::Purged(upto) => self.index.purge(*upto),
+                Record::Vote(_) | Record::Committed(_) => self.index.pointers.apply(&record),
+            }
+        }
+        true
+    }
+
+    /// Says where the group that should be next is missing.
+    fn damage(&self, chain: &[Link]) -> JournalError {
+        let beyond = |link: &Link, from: u64| {
+            let mut rest = link.headers.range(from..);
+            rest.find(|(_, header)| header.number > self.expected || header.seal)
+                .map(|(at, _)| *at)
+        };
+        let stuck = self.end.map_or((0, 0), |(_, lap, at)| (lap, at));
+        for link in chain.iter().filter(|link| link.lap >= stuck.0) {
+            let from = if link.lap == stuck.0 { stuck.1 } else { 0 };
+            let here = link.headers.get(&from).is_some_and(|header| {
+                header.number == self.expected && !header.seal
+            });
+            let next = beyond(link, from + BLOCK as u64);
+            if here || next.is_some() {
+                let len = self.segments.get(link.file).map_or(from, |segment| segment.len);
+                let place = Place { file: link.file, offset: from };
+                return self.damaged(place, next.unwrap_or(len), "an acknowledged group is bad");
+            }
+        }
+        let (file, _, at) = self.end.unwrap_or((0, 0, 0));
+        let to = self.segments.get(file).map_or(at, |segment| segment.len);
+        self.damaged(Place { file, offset: at }, to, "acknowledged groups are missing")
+    }
+
+    fn damaged(&self, place: Place, to: u64, reason: &str) -> JournalError {
+        JournalError::Damaged {
+            file: self.segments.name(place.file),
+            from: place.offset,
+            to,
+            reason: format!("{reason} (group {})", self.expected),
+        }
+    }
+}
+
+/// Wipes the header of a torn last group, so that its number can be used again.
+fn cut(segments: &mut Segments, chain: &[Link], expected: u64) -> Result<(), JournalError> {
+    for link in chain {
+        for (at, _) in link.headers.iter().filter(|(_, header)| header.number >= expected && !header.seal)
+        {
+            let Some(segment) = segments.get(link.file) else { continue };
+            let zeros = AlignedBuf::zeroed(BLOCK);
+            segment
+                .file
+                .write_at(zeros.as_slice(), *at)
+                .and_then(|()| segment.file.sync())
+                .map_err(|error| JournalError::failed("cut a torn group", &error))?;
+            if *at == 0 {
+                segments.set_lap(link.file, 0);
+            }
+        }
+    }
+    Ok(())
+}

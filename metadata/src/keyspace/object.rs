@@ -1,0 +1,88 @@
+//! `0x30` (bucket, key, version descending) -> object row. MVCC: the newest row of a key comes
+//! first.
+
+use bytes::Bytes;
+use cairn_model::RowVersion;
+use cairn_wire::metadata::{Attributes, Content};
+
+use super::{KeyKind, read_escaped, read_u64, write_escaped, write_escaped_open};
+
+/// One version of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectKey {
+    /// Bucket id.
+    pub bucket: u64,
+    /// The S3 key.
+    pub key: Vec<u8>,
+    /// The row's version.
+    pub version: RowVersion,
+}
+
+/// A stored version.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ObjectRow {
+    /// Bytes of the object.
+    #[prost(uint64, tag = "1")]
+    pub length: u64,
+    /// State-machine time of its commit.
+    #[prost(uint64, tag = "2")]
+    pub modified_ms: u64,
+    /// Headers, checksums, ETag.
+    #[prost(message, optional, tag = "3")]
+    pub attributes: Option<Attributes>,
+    /// Where the bytes are.
+    #[prost(message, optional, tag = "4")]
+    pub content: Option<Content>,
+    /// Owner's user id.
+    #[prost(string, tag = "5")]
+    pub owner: String,
+    /// The upload it was completed from (16 bytes), so that a repeated Complete is seen as one.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub upload: Bytes,
+}
+
+impl ObjectKey {
+    /// The start of all versions of one key.
+    #[must_use]
+    pub fn versions_of(bucket: u64, key: &[u8]) -> Vec<u8> {
+        let mut out = Self::bucket_start(bucket);
+        write_escaped(key, &mut out);
+        out
+    }
+
+    /// The start of all keys of a bucket that begin with `prefix`.
+    #[must_use]
+    pub fn keys_with(bucket: u64, prefix: &[u8]) -> Vec<u8> {
+        let mut out = Self::bucket_start(bucket);
+        write_escaped_open(prefix, &mut out);
+        out
+    }
+
+    fn bucket_start(bucket: u64) -> Vec<u8> {
+        let mut out = vec![Self::PREFIX];
+        out.extend_from_slice(&bucket.to_be_bytes());
+        out
+    }
+}
+
+impl KeyKind for ObjectKey {
+    const PREFIX: u8 = 0x30;
+    type Row = ObjectRow;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.bucket.to_be_bytes());
+        write_escaped(&self.key, out);
+        out.extend_from_slice(&self.version.to_descending_bytes());
+    }
+
+    fn read(fields: &[u8]) -> Option<Self> {
+        let (bucket, rest) = read_u64(fields)?;
+        let (key, rest) = read_escaped(rest)?;
+        let version = RowVersion::from_descending_bytes(rest)?;
+        Some(Self {
+            bucket,
+            key,
+            version,
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! Round trips of every key kind, and the order their scans rest on.
+
+use cairn_model::{ChunkId, DomainId, Incarnation, RowVersion, SessionId, Sha256};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::bucket::{BucketKey, BucketNameKey, DeadBucketKey};
+use super::chunk::{ChunkKey, ChunkRow};
+use super::cluster::{ClusterKey, CountersKey, SettingsKey};
+use super::condemned::CondemnedKey;
+use super::manifest::{ManifestKey, PageKey, ReleaseKey};
+use super::object::ObjectKey;
+use super::partition::PartitionKey;
+use super::session::{OutcomeKey, SessionKey, StagedKey};
+use super::upload::{DeadUploadKey, PartKey, UploadKey};
+use super::user::{UserIdKey, UserKey};
+use super::*;
+
+fn round_trip<K: KeyKind + PartialEq + std::fmt::Debug>(key: &K) {
+    let bytes = key.encode();
+    assert_eq!(bytes[0], K::PREFIX);
+    assert_eq!(&K::decode(&bytes).unwrap(), key);
+    let mut other = bytes.clone();
+    other[0] ^= 0x80;
+    assert!(K::decode(&other).is_err());
+}
+
+fn version((generation, sequence, ordinal): (u16, u64, u16)) -> RowVersion {
+    RowVersion {
+        generation,
+        sequence,
+        ordinal,
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_key_round_trips(
+        number: u64, small: u32, stamp: [u8; 16], digest: [u8; 32],
+        key in vec(any::<u8>(), 0..40), name in "[a-z0-9.-]{3,63}", v: (u16, u64, u16),
+    ) {
+        round_trip(&ClusterKey);
+        round_trip(&CountersKey);
+        round_trip(&SettingsKey);
+        round_trip(&PartitionKey(small));
+        round_trip(&UserKey(name.clone()));
+        round_trip(&UserIdKey(name.clone()));
+        round_trip(&SessionKey(number));
+        round_trip(&OutcomeKey { session: number, operation: u64::from(small) });
+        round_trip(&StagedKey { session: number, manifest: stamp });
+        round_trip(&BucketNameKey(name));
+        round_trip(&BucketKey(number));
+        round_trip(&DeadBucketKey(number));
+        round_trip(&ObjectKey { bucket: number, key: key.clone(), version: version(v) });
+        round_trip(&UploadKey { bucket: number, key, upload: stamp });
+        round_trip(&PartKey { upload: stamp, number: small });
+        round_trip(&DeadUploadKey(stamp));
+        round_trip(&ManifestKey(stamp));
+        round_trip(&PageKey { manifest: stamp, page: small });
+        round_trip(&ReleaseKey(stamp));
+        let chunk = ChunkId { domain: DomainId(number), sha256: Sha256(digest) };
+        round_trip(&ChunkKey(chunk));
+        let incarnation = Incarnation { group: 1, generation: 2, session: SessionId(3), counter: u64::from(small) };
+        round_trip(&CondemnedKey { epoch: number, chunk, incarnation });
+    }
+
+    #[test]
+    fn object_rows_sort_by_key_then_newest_first(
+        a in vec(any::<u8>(), 0..6), b in vec(any::<u8>(), 0..6), va: (u16, u64, u16), vb: (u16, u64, u16),
+    ) {
+        let row = |key: &Vec<u8>, v| ObjectKey { bucket: 1, key: key.clone(), version: version(v) }.encode();
+        let expected = a.cmp(&b).then(version(vb).cmp(&version(va)));
+        prop_assert_eq!(row(&a, va).cmp(&row(&b, vb)), expected);
+        prop_assert_eq!(row(&a, va).starts_with(&ObjectKey::keys_with(1, &b)), a.starts_with(&b));
+        prop_assert_eq!(row(&a, va).starts_with(&ObjectKey::versions_of(1, &b)), a == b);
+    }
+
+    #[test]
+    fn keys_of_other_forms_are_refused(bytes in vec(any::<u8>(), 0..80)) {
+        let mut key = vec![ObjectKey::PREFIX];
+        key.extend_from_slice(&bytes);
+        if let Ok(read) = ObjectKey::decode(&key) {
+            prop_assert_eq!(read.encode(), key);
+        }
+        prop_assert_eq!(OutcomeKey::read(&bytes).is_some(), bytes.len() == 16);
+    }
+
+    #[test]
+    fn rows_of_other_formats_are_refused(bytes in vec(any::<u8>(), 0..80)) {
+        let value = Bytes::from(bytes.clone());
+        if bytes.first() != Some(&1) {
+            prop_assert!(ChunkKey::decode_row(&value).is_err());
+        } else {
+            let _no_panic = ChunkKey::decode_row(&value);
+        }
+    }
+}
+
+#[test]
+fn rows_round_trip_behind_their_format_byte() {
+    let row = ChunkRow {
+        refs: 7,
+        suspect: true,
+        ..ChunkRow::default()
+    };
+    let value = ChunkKey::encode_row(&row);
+    assert_eq!(value[0], 1);
+    assert_eq!(ChunkKey::decode_row(&value).unwrap(), row);
+}
+
+#[test]
+fn no_two_kinds_share_a_prefix() {
+    let mut prefixes = vec![
+        ClusterKey::PREFIX,
+        CountersKey::PREFIX,
+        SettingsKey::PREFIX,
+        PartitionKey::PREFIX,
+        UserKey::PREFIX,
+        UserIdKey::PREFIX,
+        SessionKey::PREFIX,
+        OutcomeKey::PREFIX,
+        StagedKey::PREFIX,
+        BucketNameKey::PREFIX,
+        BucketKey::PREFIX,
+        DeadBucketKey::PREFIX,
+        ObjectKey::PREFIX,
+        UploadKey::PREFIX,
+        PartKey::PREFIX,
+        DeadUploadKey::PREFIX,
+        ManifestKey::PREFIX,
+        PageKey::PREFIX,
+        ReleaseKey::PREFIX,
+        ChunkKey::PREFIX,
+        CondemnedKey::PREFIX,
+    ];
+    let count = prefixes.len();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    assert_eq!(prefixes.len(), count);
+    assert!(!prefixes.contains(&0), "0x00 is the Raft host's");
+}

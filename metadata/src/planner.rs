@@ -1,0 +1,2 @@
+//! Planners.
+pub mod garbage;

@@ -1,0 +1,42 @@
+//! The cluster view: members, classes, the whole partition table.
+
+use cairn_wire::metadata::{ClusterAnswer, PartitionRow};
+
+use super::Rows;
+use crate::apply::ApplyError;
+use crate::keyspace::KeyKind as _;
+use crate::keyspace::cluster::{ClusterKey, CountersKey, SettingsKey};
+use crate::keyspace::partition::PartitionKey;
+
+/// Everything a gateway needs; `cluster` is empty before `InitCluster`.
+pub(super) fn get(rows: &Rows<'_>) -> Result<ClusterAnswer, ApplyError> {
+    let counters = rows.get(&CountersKey)?.unwrap_or_default();
+    let Some(cluster) = rows.get(&ClusterKey)? else {
+        return Ok(ClusterAnswer::default());
+    };
+    let settings = rows.get(&SettingsKey)?.unwrap_or_default();
+    let partitions = rows
+        .scan::<PartitionKey>(&[PartitionKey::PREFIX])
+        .map(|row| {
+            let (_, row) = row?;
+            Ok(PartitionRow {
+                epoch: row.epoch,
+                current: row.current,
+                next: row.next,
+            })
+        })
+        .collect::<Result<_, ApplyError>>()?;
+    Ok(ClusterAnswer {
+        cluster: cluster.cluster,
+        generation: cluster.generation,
+        group: cluster.group,
+        disks: cluster.disks,
+        classes: cluster.classes,
+        partition_bits: cluster.partition_bits,
+        partitions,
+        location_constraints: settings.location_constraints,
+        extra: settings.extra,
+        time_ms: counters.time_ms,
+        clock_suspended: counters.clock_suspended,
+    })
+}

@@ -1,0 +1,94 @@
+//! Work for the garbage planner, oldest first.
+
+use cairn_wire::metadata::{AbortWork, Condemned, EndWork, GarbageAnswer, GetGarbage, ReleaseWork};
+
+use super::{QueryError, Rows, page_size};
+use crate::keyspace::KeyKind as _;
+use crate::keyspace::bucket::DeadBucketKey;
+use crate::keyspace::condemned::CondemnedKey;
+use crate::keyspace::manifest::ReleaseKey;
+use crate::keyspace::session::SessionKey;
+use crate::keyspace::upload::{DeadUploadKey, UploadKey};
+
+/// Most rows of each kind one answer holds.
+const WORK_MAX: u32 = 4_096;
+
+pub(super) fn work(rows: &Rows<'_>, query: &GetGarbage) -> Result<GarbageAnswer, QueryError> {
+    let limit = page_size(query.limit, WORK_MAX);
+    let mut answer = GarbageAnswer::default();
+    let mut oldest = None;
+    for row in rows.scan::<SessionKey>(&[SessionKey::PREFIX]) {
+        let (key, row) = row?;
+        if row.ended {
+            answer.ends.push(EndWork { session: key.0 });
+        } else {
+            oldest = oldest.or(Some(key.0));
+        }
+    }
+    answer.ends.truncate(limit);
+    condemned(rows, oldest, limit, &mut answer)?;
+    for row in rows.scan::<ReleaseKey>(&[ReleaseKey::PREFIX]).take(limit) {
+        let (key, row) = row?;
+        answer.releases.push(ReleaseWork {
+            manifest: key.0.to_vec().into(),
+            page: row.next,
+        });
+    }
+    for row in rows
+        .scan::<DeadUploadKey>(&[DeadUploadKey::PREFIX])
+        .take(limit)
+    {
+        let (key, _) = row?;
+        answer.aborts.push(AbortWork {
+            upload: key.0.to_vec().into(),
+            ..AbortWork::default()
+        });
+    }
+    for row in rows
+        .scan::<DeadBucketKey>(&[DeadBucketKey::PREFIX])
+        .take(limit)
+    {
+        let (bucket, _) = row?;
+        answer.dead_buckets.push(bucket.0);
+        for row in rows
+            .scan::<UploadKey>(&UploadKey::keys_with(bucket.0, b""))
+            .take(limit)
+        {
+            let (key, _) = row?;
+            answer.aborts.push(AbortWork {
+                bucket: key.bucket,
+                key: key.key.into(),
+                upload: key.upload.to_vec().into(),
+            });
+        }
+    }
+    Ok(answer)
+}
+
+/// Writings whose sessions have all ended may be deleted; those being deleted must be finished.
+fn condemned(
+    rows: &Rows<'_>,
+    oldest_open: Option<u64>,
+    limit: usize,
+    answer: &mut GarbageAnswer,
+) -> Result<(), QueryError> {
+    for row in rows
+        .scan::<CondemnedKey>(&[CondemnedKey::PREFIX])
+        .take(limit)
+    {
+        let (key, row) = row?;
+        answer.condemned += 1;
+        let item = Condemned {
+            epoch: key.epoch,
+            domain: key.chunk.domain.0,
+            sha256: key.chunk.sha256.0.to_vec().into(),
+            incarnation: key.incarnation.to_bytes().to_vec().into(),
+        };
+        if row.deleting {
+            answer.deleting.push(item);
+        } else if oldest_open.is_none_or(|session| session > key.epoch) {
+            answer.deletable.push(item);
+        }
+    }
+    Ok(())
+}

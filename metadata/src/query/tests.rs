@@ -1,0 +1,147 @@
+//! Listing against a plain model, and the small answers.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use cairn_wire::metadata::{GetObject, ListObjects, ListUploads};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::apply::tests::{State, create_bucket, put_inline};
+
+fn list(state: &State, query: ListObjects) -> cairn_wire::metadata::ListAnswer {
+    match answer(
+        state,
+        Query {
+            query: Some(Asked::ListObjects(query)),
+        },
+    )
+    .unwrap()
+    .answer
+    {
+        Some(Kind::List(page)) => page,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a listing should hold, from a plain set of keys.
+fn model(keys: &BTreeSet<String>, prefix: &str, delimiter: &str) -> Vec<String> {
+    let mut items = Vec::new();
+    for key in keys.iter().filter(|key| key.starts_with(prefix)) {
+        let rest = &key[prefix.len()..];
+        let item = match rest.find(delimiter).filter(|_| !delimiter.is_empty()) {
+            Some(at) => key[..prefix.len() + at + delimiter.len()].to_owned(),
+            None => key.clone(),
+        };
+        if items.last() != Some(&item) {
+            items.push(item);
+        }
+    }
+    items
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn pages_add_up_to_the_model(
+        keys in proptest::collection::btree_set("[ab/\u{0}é]{1,5}", 0..20),
+        prefix in "[ab/]{0,2}", delimiter in prop_oneof![Just(""), Just("/"), Just("ab"), Just("\u{0}")],
+        limit in 1_u32..5,
+    ) {
+        let mut state = State::with_bucket();
+        state.done(create_bucket("other", "alice"));
+        for key in &keys {
+            state.done(put_inline(key, b"x"));
+        }
+        let mut after = Bytes::new();
+        let mut seen = Vec::new();
+        loop {
+            let page = list(&state, ListObjects {
+                bucket: 1,
+                prefix: prefix.clone().into(),
+                delimiter: delimiter.into(),
+                after: after.clone(),
+                limit,
+            });
+            let mut items: Vec<Bytes> = page.objects.iter().map(|object| object.key.clone()).collect();
+            items.extend(page.common_prefixes);
+            items.sort();
+            prop_assert!(items.len() <= limit as usize);
+            prop_assert_eq!(page.next_after.clone(), items.last().cloned().unwrap_or_default());
+            seen.extend(items.iter().map(|item| String::from_utf8(item.to_vec()).unwrap()));
+            if !page.truncated {
+                break;
+            }
+            after = page.next_after;
+        }
+        prop_assert_eq!(seen, model(&keys, &prefix, delimiter));
+    }
+
+    #[test]
+    fn a_start_anywhere_gives_what_comes_after(
+        keys in proptest::collection::btree_set("[ab/]{1,4}", 0..20), after in "[ab/]{1,4}",
+    ) {
+        let mut state = State::with_bucket();
+        for key in &keys {
+            state.done(put_inline(key, b"x"));
+        }
+        let page = list(&state, ListObjects { bucket: 1, after: after.clone().into(), limit: 1_000, ..ListObjects::default() });
+        let got: Vec<String> = page.objects.iter().map(|o| String::from_utf8(o.key.to_vec()).unwrap()).collect();
+        let expected: Vec<String> = keys.iter().filter(|key| **key > after).cloned().collect();
+        prop_assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn queries_never_panic(bucket: u64, a in vec(any::<u8>(), 0..40), b in vec(any::<u8>(), 0..20), limit: u32) {
+        let state = State::with_bucket();
+        let (a, b) = (Bytes::from(a), Bytes::from(b));
+        let asked = [
+            Asked::GetObject(GetObject { bucket, key: a.clone() }),
+            Asked::ListObjects(ListObjects { bucket, prefix: a.clone(), delimiter: b.clone(), after: a.clone(), limit }),
+            Asked::ListUploads(ListUploads {
+                bucket, prefix: b.clone(), delimiter: a.clone(), after_key: a.clone(), after_upload: b, limit,
+            }),
+            Asked::GetPages(cairn_wire::metadata::GetPages { manifest: a, from: u32::MAX, count: limit }),
+        ];
+        for query in asked {
+            let _any = answer(&state, Query { query: Some(query) });
+        }
+    }
+}
+
+#[test]
+fn a_listing_of_nothing_is_empty_and_a_limit_of_zero_too() {
+    let mut state = State::with_bucket();
+    let all = ListObjects {
+        bucket: 1,
+        limit: 10,
+        ..ListObjects::default()
+    };
+    assert_eq!(list(&state, all.clone()), Default::default());
+    state.done(put_inline("a", b"x"));
+    assert_eq!(
+        list(
+            &state,
+            ListObjects {
+                limit: 0,
+                ..all.clone()
+            }
+        ),
+        Default::default()
+    );
+    assert_eq!(
+        list(&state, ListObjects { bucket: 2, ..all }),
+        Default::default()
+    );
+}
+
+#[test]
+fn an_unknown_query_is_refused() {
+    let state = State::with_bucket();
+    assert!(matches!(
+        answer(&state, Query { query: None }),
+        Err(QueryError::Malformed(_))
+    ));
+}

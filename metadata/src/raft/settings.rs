@@ -1,0 +1,80 @@
+//! Tuning of the Raft host.
+
+use cairn_model::limits;
+use std::time::Duration;
+
+use crate::journal::JournalSettings;
+
+/// Bytes of log read at once.
+pub(super) const READ_BYTES: usize = 4 * limits::MIB as usize;
+/// Entries applied with one store batch.
+pub(super) const APPLY_ENTRIES: usize = 512;
+/// Payload bytes applied with one store batch.
+pub(super) const APPLY_BYTES: usize = 4 * limits::MIB as usize;
+/// Rows of the ring of state hashes.
+pub(super) const HASHES_KEPT: u64 = 64;
+/// Reads that may wait for one confirmation.
+pub(super) const READS_WAITING: usize = 65_536;
+/// How often the housekeeper looks.
+pub(super) const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(500);
+
+/// How a voter runs.
+#[derive(Clone, Debug)]
+pub struct RaftSettings {
+    /// The cluster.
+    pub cluster_id: [u8; 16],
+    /// This voter.
+    pub node_id: u64,
+    /// The journal.
+    pub journal: JournalSettings,
+    /// Directory of snapshots within the disk.
+    pub snapshot_dir: String,
+    /// File that says which store generation is in use.
+    pub pointer: String,
+    /// Entries after which the store is synced.
+    pub sync_entries: u64,
+    /// Time after which a changed store is synced.
+    pub sync_after: Duration,
+    /// Entries after which a snapshot is built; 0 for never.
+    pub snapshot_entries: u64,
+    /// Live journal segments that call for a snapshot even earlier.
+    pub snapshot_segments: usize,
+    /// Followers hear from the leader this often.
+    pub heartbeat: Duration,
+    /// A follower that hears nothing for a random time in this range stands for election.
+    pub election: (Duration, Duration),
+    /// A proposal without an answer for this long is unknown.
+    pub propose_timeout: Duration,
+    /// Everything happens on the calling task: for seeded simulations.
+    pub inline: bool,
+}
+
+impl RaftSettings {
+    /// The defaults for a voter.
+    #[must_use]
+    pub fn new(cluster_id: [u8; 16], node_id: u64) -> Self {
+        Self {
+            cluster_id,
+            node_id,
+            journal: JournalSettings::new(cluster_id, node_id),
+            snapshot_dir: "snapshots".to_owned(),
+            pointer: "generation".to_owned(),
+            sync_entries: 20_000,
+            sync_after: Duration::from_secs(30),
+            snapshot_entries: 100_000,
+            snapshot_segments: 3,
+            heartbeat: Duration::from_millis(200),
+            election: (Duration::from_millis(800), Duration::from_millis(1_600)),
+            propose_timeout: Duration::from_secs(10),
+            inline: false,
+        }
+    }
+
+    /// Everything on the calling task, journal included.
+    #[must_use]
+    pub fn inline(mut self) -> Self {
+        self.inline = true;
+        self.journal.driver = crate::journal::Driver::Inline;
+        self
+    }
+}

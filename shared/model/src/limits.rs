@@ -1,0 +1,157 @@
+//! Every bound of Cairn, and the relations that must hold between them.
+
+/// 1 KiB.
+pub const KIB: u64 = 1 << 10;
+/// 1 MiB.
+pub const MIB: u64 = 1 << 20;
+/// 1 GiB.
+pub const GIB: u64 = 1 << 30;
+
+/// Longest chunk.
+pub const CHUNK_LEN_MAX: u64 = 64 * MIB;
+/// Where objects are cut.
+pub const CHUNK_LEN_DEFAULT: u64 = 16 * MIB;
+/// Chunks shorter than this are kept as m + 1 copies.
+pub const SMALL_CHUNK_LEN: u64 = 64 * KIB;
+/// Objects up to this length lie inside their metadata row.
+pub const INLINE_LEN_MAX: u64 = 4 * KIB;
+/// Bytes of a full cell.
+pub const CELL_LEN: u32 = 64 << 10;
+/// Largest cell this version reads.
+pub const CELL_LEN_MAX: u32 = 1 << 20;
+/// Most shards of one chunk (GF(2^8) allows 255).
+pub const SHARDS_MAX: u32 = 32;
+/// Chunk bytes in one raw frame between gateway and storage node.
+pub const DATA_FRAME_LEN: u64 = 256 * KIB;
+
+/// Longest payload of one wire message.
+pub const WIRE_PAYLOAD_MAX: u64 = MIB;
+/// Longest Raft entry, checked before it is proposed.
+pub const ENTRY_LEN_MAX: u64 = 256 * KIB;
+/// Chunk counters one entry may touch.
+pub const ENTRY_CHUNK_COUNTERS_MAX: usize = 1_024;
+/// Extents of a manifest that lies in its object row.
+pub const ROW_EXTENTS_MAX: usize = 16;
+/// Extents in one manifest page.
+pub const PAGE_EXTENTS_MAX: usize = 1_024;
+/// Parts in one page of a completed upload's part list; each part may bring a row of extents.
+pub const PAGE_PARTS_MAX: usize = 64;
+/// Parts of an aborted upload released by one entry.
+pub const ABORT_PARTS_PER_ENTRY: usize = 64;
+/// Outcomes and staged manifests of an ended session forgotten by one entry.
+pub const END_ROWS_PER_ENTRY: usize = 1_024;
+/// Condemned writings in one delete entry.
+pub const DELETE_CHUNKS_PER_ENTRY: usize = 512;
+/// Pages of one manifest: a 50 TiB object of default chunks, and room for 1 MiB ones of smaller.
+pub const MANIFEST_PAGES_MAX: usize = 4_096;
+/// Extents in one staging entry: bounded by the entry's length.
+pub const STAGE_EXTENTS_MAX: usize = 1_024;
+/// Keys of one DeleteObjects entry; a longer request is split.
+pub const DELETE_KEYS_PER_ENTRY: usize = 64;
+
+/// Longest object: 10,000 parts of 5 GiB (AWS calls it 50 TB).
+pub const OBJECT_LEN_MAX: u64 = 50_000 * GIB;
+/// Longest object of one PUT, and longest part.
+pub const PUT_LEN_MAX: u64 = 5 * GIB;
+/// Most parts of an upload.
+pub const PARTS_MAX: u32 = 10_000;
+/// Shortest part but the last.
+pub const PART_LEN_MIN: u64 = 5 * MIB;
+/// Longest object key in bytes.
+pub const KEY_LEN_MAX: usize = 1_024;
+/// Shortest and longest bucket name.
+pub const BUCKET_NAME_LEN: (usize, usize) = (3, 63);
+/// Keys in one listing page, and in one DeleteObjects request.
+pub const LIST_KEYS_MAX: u32 = 1_000;
+/// Buckets in one listing page.
+pub const LIST_BUCKETS_MAX: u32 = 10_000;
+/// User metadata of one object, names and values together.
+pub const USER_METADATA_MAX: usize = 2 * 1_024;
+/// All stored headers of one object.
+pub const OBJECT_HEADERS_MAX: usize = 8 * 1_024;
+
+/// Header block of a request.
+pub const HEADERS_LEN_MAX: usize = 16 * 1_024;
+/// Headers of a request.
+pub const HEADERS_COUNT_MAX: usize = 100;
+/// Request target.
+pub const URI_LEN_MAX: usize = 8 * 1_024;
+/// XML body of a request; DeleteObjects and Complete have their own.
+pub const XML_LEN_MAX: u64 = MIB;
+/// XML body of DeleteObjects.
+pub const XML_DELETE_LEN_MAX: u64 = 2 * MIB;
+/// Nesting of an XML body.
+pub const XML_DEPTH_MAX: usize = 16;
+/// One line of aws-chunked framing or one trailer line.
+pub const CHUNK_LINE_MAX: usize = 1_024;
+/// Trailer block of an aws-chunked body.
+pub const TRAILERS_LEN_MAX: usize = 4 * 1_024;
+/// Seconds a client has for its header block.
+pub const HEADER_TIMEOUT_SECS: u64 = 10;
+/// Idle keep-alive seconds.
+pub const IDLE_TIMEOUT_SECS: u64 = 60;
+/// Lowest body rate in bytes per second.
+pub const BODY_RATE_MIN: u64 = KIB;
+/// Seconds over which the body rate is judged.
+pub const BODY_RATE_WINDOW_SECS: u64 = 30;
+/// Open connections of a gateway.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// Requests with a body in progress at once; more get SlowDown.
+pub const UPLOADS_MAX: usize = 512;
+/// Stripes one request may buffer.
+pub const STRIPES_PER_REQUEST: usize = 4;
+
+/// Seconds a session takes uploads and reads before the next one begins.
+pub const SESSION_SECS: u64 = 60;
+/// Seconds after which a silent session is expired by the leader.
+pub const SESSION_EXPIRY_SECS: u64 = 90;
+/// Outcomes kept per session; a session past it is rotated early.
+pub const SESSION_OUTCOMES_MAX: u64 = 1 << 20;
+/// A leader's clock this far off the median of a voter majority does not stamp.
+pub const CLOCK_SKEW_MAX_MS: u64 = 5_000;
+/// A forward jump of state-machine time beyond this suspends every time-driven deletion.
+pub const CLOCK_JUMP_MAX_MS: u64 = 3_600_000;
+/// Entries between two comparisons of the voters' running hash.
+pub const STATE_HASH_EVERY: u64 = 1_000;
+
+/// Partitions of a new cluster, as a power of two.
+pub const PARTITION_BITS_DEFAULT: u32 = 10;
+/// Most partitions, as a power of two.
+pub const PARTITION_BITS_MAX: u32 = 16;
+
+/// Access keys are 3 to 128 characters.
+pub const ACCESS_KEY_LEN: (usize, usize) = (3, 128);
+/// Shortest secret key.
+pub const SECRET_KEY_LEN_MIN: usize = 8;
+/// Longest secret key.
+pub const SECRET_KEY_LEN_MAX: usize = 1_024;
+
+const _: () = {
+    assert!(CHUNK_LEN_DEFAULT <= CHUNK_LEN_MAX);
+    assert!(CHUNK_LEN_MAX <= u32::MAX as u64);
+    assert!(INLINE_LEN_MAX < SMALL_CHUNK_LEN);
+    assert!(SMALL_CHUNK_LEN <= CELL_LEN as u64);
+    assert!(SHARDS_MAX < 255);
+    assert!(ENTRY_LEN_MAX < WIRE_PAYLOAD_MAX);
+    assert!(
+        INLINE_LEN_MAX + OBJECT_HEADERS_MAX as u64 + KEY_LEN_MAX as u64 + 8 * KIB < ENTRY_LEN_MAX
+    );
+    // An overwrite takes one row's extents and releases another's.
+    assert!(2 * ROW_EXTENTS_MAX <= ENTRY_CHUNK_COUNTERS_MAX);
+    assert!(DELETE_KEYS_PER_ENTRY * ROW_EXTENTS_MAX <= ENTRY_CHUNK_COUNTERS_MAX);
+    assert!(DELETE_KEYS_PER_ENTRY * (KEY_LEN_MAX + 256) < ENTRY_LEN_MAX as usize);
+    assert!(PAGE_PARTS_MAX * ROW_EXTENTS_MAX <= ENTRY_CHUNK_COUNTERS_MAX);
+    assert!(ABORT_PARTS_PER_ENTRY * ROW_EXTENTS_MAX <= ENTRY_CHUNK_COUNTERS_MAX);
+    assert!(DELETE_CHUNKS_PER_ENTRY <= ENTRY_CHUNK_COUNTERS_MAX);
+    assert!(DELETE_CHUNKS_PER_ENTRY * 128 < ENTRY_LEN_MAX as usize);
+    assert!(PAGE_EXTENTS_MAX <= ENTRY_CHUNK_COUNTERS_MAX);
+    assert!(STAGE_EXTENTS_MAX <= PAGE_EXTENTS_MAX);
+    // A staged extent is at most 200 bytes of entry.
+    assert!(STAGE_EXTENTS_MAX * 200 + 4_096 < ENTRY_LEN_MAX as usize);
+    assert!(OBJECT_LEN_MAX / CHUNK_LEN_DEFAULT <= (MANIFEST_PAGES_MAX * PAGE_EXTENTS_MAX) as u64);
+    assert!(PART_LEN_MIN * (PARTS_MAX as u64) <= OBJECT_LEN_MAX);
+    assert!(PUT_LEN_MAX.div_ceil(CHUNK_LEN_DEFAULT) <= PAGE_EXTENTS_MAX as u64);
+    assert!(OBJECT_LEN_MAX <= PUT_LEN_MAX * PARTS_MAX as u64);
+    assert!(SESSION_SECS < SESSION_EXPIRY_SECS);
+    assert!(PARTITION_BITS_DEFAULT <= PARTITION_BITS_MAX);
+};

@@ -1,0 +1,1 @@
+//! Partition table and minimal-move planning.

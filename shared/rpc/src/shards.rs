@@ -1,0 +1,161 @@
+//! Storing and reading shards: one upload exchange per shard (prepare, cells, final ack).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cairn_model::{ChunkId, Coding, DiskId, Incarnation};
+
+/// What is known of a shard before its bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardHeader {
+    /// The disk it is for.
+    pub disk: DiskId,
+    /// The epoch of the partition row that named that disk.
+    pub epoch: u64,
+    /// The writing this shard belongs to.
+    pub incarnation: Incarnation,
+    /// Index among the k + m shards.
+    pub shard: u8,
+    /// Coding of the chunk.
+    pub coding: Coding,
+    /// Bytes of the whole plain chunk; the shard's own length is `coding.shard_len(chunk_len)`.
+    pub chunk_len: u64,
+}
+
+/// What is known once the whole chunk has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardTrailer {
+    /// The chunk's name.
+    pub chunk: ChunkId,
+    /// CRC-32C of every plain (padded) data cell at ingest: stripe by stripe, k values each.
+    pub cell_table: Arc<[u32]>,
+}
+
+/// Proof that a shard is durable on its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardReceipt {
+    /// Where it is.
+    pub disk: DiskId,
+    /// What it is.
+    pub incarnation: Incarnation,
+    /// Which shard.
+    pub shard: u8,
+}
+
+/// A read of consecutive cells of one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardRead {
+    /// The disk.
+    pub disk: DiskId,
+    /// Epoch of the partition row in the reader's hand.
+    pub epoch: u64,
+    /// The chunk; a record of another chunk under this incarnation is corrupt.
+    pub chunk: ChunkId,
+    /// The writing.
+    pub incarnation: Incarnation,
+    /// Which shard.
+    pub shard: u8,
+    /// First cell (stripe index).
+    pub first_cell: u64,
+    /// How many; cells past the shard's end are not given.
+    pub cells: u32,
+    /// Also give the chunk's cell table.
+    pub with_table: bool,
+}
+
+/// Cells that passed their record's checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardCells {
+    /// The cells asked for, in order, each padded as stored.
+    pub cells: Vec<Bytes>,
+    /// The cell table where it was asked for.
+    pub cell_table: Option<Arc<[u32]>>,
+}
+
+/// A committed order to delete every shard of one writing of a chunk on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardDelete {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The writing; another writing of the same chunk is not touched.
+    pub incarnation: Incarnation,
+}
+
+/// Why a shard call failed, by what the caller can do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShardError {
+    /// Refresh the partition table and try again.
+    #[error("partition epoch is stale, the node knows {current}")]
+    StaleEpoch {
+        /// The node's epoch.
+        current: u64,
+    },
+    /// The disk is not on this node: refresh the view.
+    #[error("disk is not here")]
+    NotMine,
+    /// The shard is not on the disk: lost here, reconstruct.
+    #[error("shard is missing")]
+    Missing,
+    /// The shard's bytes fail their check: lost here, reconstruct and report.
+    #[error("shard is corrupt: {0}")]
+    Corrupt(String),
+    /// No room for client writes: use other disks.
+    #[error("disk is full")]
+    Full,
+    /// The disk failed and takes no more work until a restart.
+    #[error("disk has failed: {0}")]
+    Failed(String),
+    /// The node cannot be reached or did not answer in time.
+    #[error("node is unavailable: {0}")]
+    Unavailable(String),
+    /// The call breaks the protocol: a bug of the caller.
+    #[error("refused: {0}")]
+    Refused(&'static str),
+}
+
+/// The shard store of one node.
+#[async_trait]
+pub trait ShardService: Send + Sync + std::fmt::Debug {
+    /// Reserves room for a shard. Nothing is promised until [`ShardUpload::finish`].
+    ///
+    /// # Errors
+    /// `Full`, `Failed`, `NotMine`, `StaleEpoch`, `Unavailable`, `Refused`.
+    async fn prepare(&self, header: ShardHeader) -> Result<Box<dyn ShardUpload>, ShardError>;
+
+    /// Reads cells, each checked against the record before it is given.
+    ///
+    /// # Errors
+    /// Any but `Full`.
+    async fn read(&self, read: ShardRead) -> Result<ShardCells, ShardError>;
+
+    /// Carries out committed deletes on one disk; returns once they are durable. What is not there
+    /// is fine.
+    ///
+    /// # Errors
+    /// `Failed`, `NotMine`, `Unavailable`.
+    async fn delete(&self, disk: DiskId, deletes: &[ShardDelete]) -> Result<(), ShardError>;
+
+    /// Bytes free for client writes on a disk, and bytes in all.
+    ///
+    /// # Errors
+    /// `Failed`, `NotMine`, `Unavailable`.
+    async fn space(&self, disk: DiskId) -> Result<(u64, u64), ShardError>;
+}
+
+/// One shard on its way to a disk. Dropped unfinished, its space is given back and nothing remains.
+#[async_trait]
+pub trait ShardUpload: Send + std::fmt::Debug {
+    /// Takes the next whole cells, in order, each padded (`coding.cell_len`). May keep them
+    /// buffered; waits where the disk is behind.
+    ///
+    /// # Errors
+    /// `Full`, `Failed`, `Unavailable`, `Refused`.
+    async fn write(&mut self, cells: &[Bytes]) -> Result<(), ShardError>;
+
+    /// Seals the record; returns once it is durable.
+    ///
+    /// # Errors
+    /// `Full`, `Failed`, `Unavailable`, `Refused`.
+    async fn finish(self: Box<Self>, trailer: ShardTrailer) -> Result<ShardReceipt, ShardError>;
+}

@@ -1,0 +1,60 @@
+//! The private bounds of this crate and how they hang together.
+
+use cairn_model::limits;
+
+/// What everything on disk is aligned to, and the grain of reservations.
+pub(crate) const UNIT: usize = 4_096;
+/// [`UNIT`] as a file offset.
+pub(crate) const UNIT_U64: u64 = 4_096;
+/// Bytes of one streamed write of a large record.
+pub(crate) const RUN_LEN: usize = 512 << 10;
+/// Records up to this many units are small: one write, one read, space back by compaction.
+pub(crate) const SMALL_UNITS: u32 = 32;
+/// Units at the end of a segment of small records that only tombstones may take.
+pub(crate) const TOMBSTONE_RESERVE: u32 = 4;
+/// Units of the segment that is made for tombstones when a whole one finds no room.
+pub(crate) const RESCUE_UNITS: u32 = 16;
+/// Fewest units a segment may have.
+pub(crate) const SEGMENT_UNITS_MIN: u32 = 16;
+/// Jobs of one commit group.
+pub(crate) const GROUP_JOBS: usize = 1_024;
+/// Bytes of one merged write.
+pub(crate) const MERGED_LEN: usize = 1 << 20;
+/// Jobs that may wait for the committer.
+pub(crate) const QUEUE_JOBS: usize = 8_192;
+/// Uploads that may be open on one disk: each holds at most two runs.
+pub(crate) const OPEN_UPLOADS: usize = 512;
+/// Reads that may wait for one disk.
+pub(crate) const READ_QUEUE: usize = 4_096;
+/// Open segment files of one disk.
+pub(crate) const FILES_OPEN: usize = 256;
+/// Bytes of one read while scanning or scrubbing.
+pub(crate) const SCAN_WINDOW: usize = 256 << 10;
+/// Bytes of one read of a client.
+pub(crate) const READ_LEN: u64 = 4 << 20;
+/// Damage reports kept until somebody takes them.
+pub(crate) const DAMAGE_KEPT: usize = 1_024;
+/// A segment with this share of its blocks wasted is compacted.
+pub(crate) const COMPACT_PERCENT: u64 = 50;
+/// Client writes stop at this share of the disk free ...
+pub(crate) const FULL_PERCENT: u64 = 5;
+/// ... or this many segments, whichever is more.
+pub(crate) const FULL_SEGMENTS: u64 = 2;
+/// Index rows of one batch while clearing.
+pub(crate) const CLEAR_ROWS: usize = 4_096;
+/// Places punched in one step.
+pub(crate) const PUNCH_PLACES: usize = 64;
+/// Bytes one background step may move.
+pub(crate) const STEP_BYTES: u64 = 4 << 20;
+
+const _: () = {
+    assert!(UNIT as u64 == UNIT_U64);
+    assert!(RUN_LEN.is_multiple_of(UNIT) && SCAN_WINDOW.is_multiple_of(UNIT));
+    assert!(MERGED_LEN >= RUN_LEN);
+    assert!((TOMBSTONE_RESERVE as usize) < SEGMENT_UNITS_MIN as usize);
+    assert!(RESCUE_UNITS >= SEGMENT_UNITS_MIN);
+    // A record of a small chunk is written in one run.
+    assert!(limits::SMALL_CHUNK_LEN as usize + 2 * UNIT <= RUN_LEN);
+    assert!(limits::SMALL_CHUNK_LEN / UNIT_U64 + 2 <= SMALL_UNITS as u64);
+    assert!(OPEN_UPLOADS >= limits::UPLOADS_MAX);
+};

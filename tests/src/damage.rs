@@ -1,0 +1,95 @@
+//! Damage done to a stopped server's disk.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::random::Random;
+
+/// Shard segments under a data directory: the files in its `segments` folders.
+///
+/// # Panics
+/// Where a folder cannot be read.
+#[must_use]
+pub fn segments(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(folder) = open.pop() {
+        let inside = folder.file_name().is_some_and(|name| name == "segments");
+        for entry in fs::read_dir(&folder).expect("a readable folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if inside {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Flips one bit in each 4 KiB block of a file that holds anything but zeros; says how many.
+///
+/// # Panics
+/// Where the file cannot be read and written.
+pub fn flip_bits(path: &Path, random: &mut Random) -> usize {
+    const BLOCK: usize = 4_096;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .expect("a file");
+    let mut flipped = 0;
+    let mut block = Vec::with_capacity(BLOCK);
+    for at in (0..).step_by(BLOCK) {
+        block.clear();
+        file.seek(SeekFrom::Start(at)).expect("a seek");
+        let read = (&mut file)
+            .take(BLOCK as u64)
+            .read_to_end(&mut block)
+            .expect("a read");
+        if read == 0 {
+            break;
+        }
+        if block.iter().all(|byte| *byte == 0) {
+            continue;
+        }
+        let bit = random.below(read as u64 * 8);
+        let byte = block
+            .get_mut(usize::try_from(bit / 8).expect("a position"))
+            .expect("a byte");
+        *byte ^= 1 << (bit % 8);
+        file.seek(SeekFrom::Start(at)).expect("a seek");
+        file.write_all(&block).expect("a write");
+        flipped += 1;
+    }
+    file.sync_all().expect("a sync");
+    flipped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flips_one_bit_in_each_block_with_data() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("a/segments");
+        fs::create_dir_all(&folder).unwrap();
+        let before = [vec![7; 4_096], vec![0; 4_096], vec![1; 100]].concat();
+        fs::write(folder.join("one"), &before).unwrap();
+        fs::write(home.path().join("a/other"), b"x").unwrap();
+        let files = segments(home.path());
+        assert_eq!(files, [folder.join("one")]);
+        assert_eq!(flip_bits(&files[0], &mut Random::new(1)), 2);
+        let after = fs::read(&files[0]).unwrap();
+        assert_eq!(after.len(), before.len());
+        let differing: u32 = before
+            .iter()
+            .zip(&after)
+            .map(|(before, after)| (before ^ after).count_ones())
+            .sum();
+        assert_eq!(differing, 2);
+    }
+}

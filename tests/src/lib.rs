@@ -1,0 +1,28 @@
+//! Real `cairn` processes, driven over HTTP and looked at from outside.
+//!
+//! ```text
+//! process/*  faults: kill -9, SIGTERM, full disk, lost shards, strace
+//! clients/*  aws-cli, boto3, s3cmd, curl
+//!    │
+//!    ├── server      starts, kills and restarts the binary on directories of its own
+//!    ├── workload    seeded operations of several workers, each on keys of its own
+//!    │      └── oracle   what must be, may be and must not be there   (pure, knows no server)
+//!    ├── content     bytes that can be made again from a seed
+//!    ├── flushes     what strace saw of fsync and fdatasync            (pure)
+//!    └── skip        why a test cannot run on this machine
+//! ```
+//!
+//! The checkers know nothing of the server, and each has unit tests that show it can fail.
+
+pub mod binary;
+pub mod content;
+pub mod damage;
+pub mod flushes;
+pub mod oracle;
+pub mod random;
+pub mod s3;
+pub mod server;
+pub mod skip;
+pub mod small_disk;
+pub mod tools;
+pub mod workload;

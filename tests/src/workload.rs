@@ -1,0 +1,244 @@
+//! Mixed load of several workers, until the server is gone.
+//!
+//! Each worker owns its keys, so the operations on one key are in order and its oracle is exact.
+//! A worker ends at the first operation without an answer: the server was killed under it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cairn_compat_suite::{Call, Client};
+
+use crate::content::{Content, Piece};
+use crate::oracle::{Answer, Broken, Oracle};
+use crate::random::Random;
+use crate::s3;
+
+const KEYS_PER_WORKER: u64 = 14;
+const PART_MIN: usize = 5 << 20;
+
+/// Object sizes around every border of the format, small ones more often.
+const SIZES: [usize; 22] = [
+    0,
+    1,
+    100,
+    1_000,
+    4_095,
+    4_096,
+    4_097,
+    5_000,
+    10_000,
+    30_000,
+    65_535,
+    65_536,
+    65_537,
+    100_000,
+    262_144,
+    300_001,
+    1 << 20,
+    (1 << 20) + 7,
+    4 << 20,
+    (16 << 20) - 1,
+    (16 << 20) + 1,
+    20 << 20,
+];
+/// Sizes up to here are drawn nine times in ten.
+const SMALL_SIZES: usize = 16;
+
+/// A multipart upload with acknowledged parts that nobody has ended.
+#[derive(Debug, Clone)]
+struct OpenUpload {
+    key: String,
+    id: String,
+    parts: Vec<(Piece, String)>,
+}
+
+/// One worker: its keys, its dice and what it knows.
+#[derive(Debug)]
+pub struct Worker {
+    name: u64,
+    bucket: String,
+    random: Random,
+    /// What must be, may be and must not be at this worker's keys.
+    pub oracle: Oracle,
+    left_open: Option<OpenUpload>,
+    /// Operations that were acknowledged.
+    pub acknowledged: u64,
+    /// Reads under load that found something else than acknowledged.
+    pub broken: Vec<Broken>,
+}
+
+impl Worker {
+    /// Worker `name` of a run.
+    #[must_use]
+    pub fn new(name: u64, bucket: &str, seed: u64) -> Self {
+        Self {
+            name,
+            bucket: bucket.to_owned(),
+            random: Random::new(seed ^ (name << 32)),
+            oracle: Oracle::default(),
+            left_open: None,
+            acknowledged: 0,
+            broken: Vec::new(),
+        }
+    }
+
+    /// Runs operations until told to stop or until one has no answer.
+    pub fn run(&mut self, client: &Client, stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) {
+            let answer = self.step(client);
+            self.acknowledged += u64::from(answer == Answer::Acknowledged);
+            if answer == Answer::Unknown {
+                return;
+            }
+        }
+    }
+
+    fn step(&mut self, client: &Client) -> Answer {
+        match self.random.below(20) {
+            0..=9 => self.put(client),
+            10..=12 => self.delete(client),
+            13..=16 => self.read(client),
+            17 | 18 => self.multipart(client),
+            _ => self.resume(client),
+        }
+    }
+
+    fn key(&mut self) -> String {
+        let key = self.random.below(KEYS_PER_WORKER);
+        format!("w{}/{key:02}", self.name)
+    }
+
+    fn path(&self, key: &str) -> String {
+        format!("{}/{key}", self.bucket)
+    }
+
+    fn piece(&mut self, length: usize) -> Piece {
+        Piece {
+            seed: self.random.next_u64(),
+            length,
+        }
+    }
+
+    fn put(&mut self, client: &Client) -> Answer {
+        let (small, large) = SIZES.split_at(SMALL_SIZES);
+        let sizes = if self.random.below(10) == 0 {
+            large
+        } else {
+            small
+        };
+        let length = *self.random.pick(sizes);
+        let (key, piece) = (self.key(), self.piece(length));
+        let answer = s3::answer(&client.send(&s3::put(&self.path(&key), piece.bytes())));
+        self.oracle
+            .record(&key, Some(Content::Whole(piece)), answer);
+        answer
+    }
+
+    fn delete(&mut self, client: &Client) -> Answer {
+        let key = self.key();
+        let answer = s3::answer(&client.send(&Call::new("DELETE", &self.path(&key))));
+        self.oracle.record(&key, None, answer);
+        answer
+    }
+
+    /// Reads a certain key: what was acknowledged must be seen at once.
+    fn read(&mut self, client: &Client) -> Answer {
+        let key = self.key();
+        if self.oracle.certain(&key).is_none() {
+            return Answer::Refused;
+        }
+        match s3::observe(client, &self.path(&key)) {
+            Ok(seen) => {
+                self.broken.extend(self.oracle.observe(&key, &seen).err());
+                Answer::Acknowledged
+            }
+            Err(_) => Answer::Unknown,
+        }
+    }
+
+    fn multipart(&mut self, client: &Client) -> Answer {
+        let key = self.key();
+        let created = client.send(&Call::new("POST", &self.path(&key)).query("uploads", ""));
+        let answer = s3::answer(&created);
+        let Some(id) = created.ok().as_ref().and_then(s3::upload_id) else {
+            return answer;
+        };
+        let mut upload = OpenUpload {
+            key,
+            id,
+            parts: Vec::new(),
+        };
+        let tail = *self.random.pick(&[1, 5_000, 1 << 20]);
+        for (number, length) in [(1, PART_MIN), (2, tail)] {
+            let piece = self.piece(length);
+            let call = s3::put(&self.path(&upload.key), piece.bytes());
+            let call = call
+                .query("uploadId", &upload.id)
+                .query("partNumber", &number.to_string());
+            let sent = client.send(&call);
+            match (s3::answer(&sent), sent) {
+                (Answer::Acknowledged, Ok(part)) => {
+                    let etag = part.header("etag").unwrap_or_default().to_owned();
+                    upload.parts.push((piece, etag));
+                }
+                (answer, _) => return answer,
+            }
+        }
+        match self.random.below(4) {
+            0 => self.abort(client, &upload),
+            1 => {
+                self.left_open = Some(upload);
+                Answer::Acknowledged
+            }
+            _ => self.complete(client, &upload),
+        }
+    }
+
+    /// Completes an upload left open, perhaps before a crash: its parts were acknowledged.
+    fn resume(&mut self, client: &Client) -> Answer {
+        let Some(upload) = self.left_open.take() else {
+            return Answer::Refused;
+        };
+        let answer = self.complete(client, &upload);
+        if answer == Answer::Refused {
+            let what = format!("upload {} with acknowledged parts was refused", upload.id);
+            self.broken.push(Broken {
+                key: upload.key,
+                what,
+            });
+        }
+        answer
+    }
+
+    fn complete(&mut self, client: &Client, upload: &OpenUpload) -> Answer {
+        let etags: Vec<String> = upload.parts.iter().map(|(_, etag)| etag.clone()).collect();
+        let call = Call::new("POST", &self.path(&upload.key)).query("uploadId", &upload.id);
+        let answer = s3::completion_answer(&client.send(&call.body(s3::completion(&etags))));
+        let pieces = upload.parts.iter().map(|(piece, _)| *piece).collect();
+        self.oracle
+            .record(&upload.key, Some(Content::Parts(pieces)), answer);
+        answer
+    }
+
+    /// Aborts; the object at the key is as before, whatever the answer.
+    fn abort(&mut self, client: &Client, upload: &OpenUpload) -> Answer {
+        let call = Call::new("DELETE", &self.path(&upload.key)).query("uploadId", &upload.id);
+        s3::answer(&client.send(&call))
+    }
+
+    /// Reads every key there ever was and judges it.
+    ///
+    /// # Errors
+    /// Answers other than 200 and 404, in words.
+    pub fn look_at_everything(&mut self, client: &Client) -> Result<(), String> {
+        let keys: Vec<String> = self.oracle.keys().map(str::to_owned).collect();
+        for key in keys {
+            let seen = s3::observe(client, &self.path(&key))?;
+            self.broken.extend(self.oracle.observe(&key, &seen).err());
+        }
+        let prefix = format!("w{}/", self.name);
+        let mut listing = s3::list_all(client, &self.bucket, 11)?;
+        listing.retain(|row| row.key.starts_with(&prefix));
+        self.broken.extend(self.oracle.judge_listing(&listing));
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! The project's own checks and test driver.
+//!
+//! ```text
+//! cargo xtask check          fmt, clippy and the rules of the house; never writes a source file
+//! cargo xtask test [--long]  check, then every test there is; last line `N passed, N failed, N skipped`
+//!
+//!   main ─┬─ check ── rules: pure functions over text or `cargo metadata` JSON -> Vec<Violation>
+//!         └─ test ─── stages: a runner's output -> Tally, summed
+//! ```
+
+mod cargo_metadata;
+mod check;
+mod console;
+mod repository;
+mod stopwatch;
+mod subprocess;
+mod test;
+
+use std::process::ExitCode;
+
+use repository::Repository;
+
+const USAGE: &str = "usage: cargo xtask check | cargo xtask test [--long]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let repository = Repository::of_this_build();
+    let green = match words.as_slice() {
+        ["check"] => check::run(&repository),
+        ["test"] => test::run(&repository, test::Length::Short),
+        ["test", "--long"] => test::run(&repository, test::Length::Long),
+        _ => {
+            console::say(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    if green {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
