@@ -1,2 +1,76 @@
-//! x
-fn main() {}
+//! `cairn-compat-suite --endpoint http://host:port --access-key … --secret-key … [--filter TEXT]`
+//!
+//! What is not given is taken from `CAIRN_ENDPOINT`, `CAIRN_ACCESS_KEY` and `CAIRN_SECRET_KEY`.
+//! The last line is `passed X of Y`; the exit code is 0 only where all passed.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use cairn_compat_suite::{Client, runner};
+
+const OPTIONS: [(&str, &str); 4] = [
+    ("--endpoint", "CAIRN_ENDPOINT"),
+    ("--access-key", "CAIRN_ACCESS_KEY"),
+    ("--secret-key", "CAIRN_SECRET_KEY"),
+    ("--filter", "CAIRN_FILTER"),
+];
+
+fn main() -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let client = settings(std::env::args().skip(1)).and_then(|settings| {
+        let given = |name: &str| settings.get(name).map(String::as_str).unwrap_or_default();
+        let client = Client::new(
+            given("--endpoint"),
+            given("--access-key"),
+            given("--secret-key"),
+        )?;
+        Ok((client, given("--filter").to_owned()))
+    });
+    match client {
+        Err(why) => {
+            let _ = writeln!(out, "{why}");
+            ExitCode::from(2)
+        }
+        Ok((client, filter)) => match runner::run(&client, &filter, &mut out) {
+            Ok(score) if score.passed == score.ran && score.ran > 0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        },
+    }
+}
+
+/// Options by name, from the command line before the environment.
+fn settings(
+    arguments: impl Iterator<Item = String>,
+) -> Result<BTreeMap<&'static str, String>, String> {
+    let from_environment = OPTIONS
+        .iter()
+        .filter_map(|(option, variable)| Some((*option, std::env::var(variable).ok()?)));
+    let mut settings: BTreeMap<&'static str, String> = from_environment.collect();
+    let mut arguments = arguments;
+    while let Some(name) = arguments.next() {
+        let option = OPTIONS.iter().find(|(option, _)| *option == name);
+        let (option, _) = option.ok_or_else(|| format!("unknown option {name}"))?;
+        let value = arguments
+            .next()
+            .ok_or_else(|| format!("{name} needs a value"))?;
+        settings.insert(option, value);
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(line: &str) -> Result<BTreeMap<&'static str, String>, String> {
+        settings(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn reads_options_and_refuses_others() {
+        assert_eq!(given("--filter x").unwrap()["--filter"], "x");
+        assert!(given("--filter").is_err());
+        assert!(given("--verbose x").is_err());
+    }
+}

@@ -14,10 +14,13 @@
 //! fixed number of stripes whatever the object's length.
 
 pub(crate) mod ack;
+pub(crate) mod chunk_reader;
 pub(crate) mod chunk_writer;
 pub(crate) mod layout;
 pub(crate) mod manifest;
 pub(crate) mod nodes;
+pub(crate) mod read_body;
+pub(crate) mod reader;
 pub(crate) mod session;
 pub(crate) mod view;
 pub(crate) mod writer;
@@ -75,4 +78,15 @@ pub(crate) enum WriteError {
     /// A bug, or a fault of this machine.
     #[error("internal: {0}")]
     Internal(String),
+}
+
+/// Why bytes were not read, by what their request can be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// Too few good shards can be had now.
+    #[error("too few shards of a chunk can be read")]
+    Lost,
+    /// The metadata said nothing, or nothing that makes sense.
+    #[error(transparent)]
+    Query(#[from] QueryError),
 }

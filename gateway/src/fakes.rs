@@ -3,7 +3,9 @@
 pub(crate) mod clock;
 pub(crate) mod disks;
 pub(crate) mod metadata;
+pub(crate) mod rig;
 
 pub(crate) use clock::HandClock;
 pub(crate) use disks::{DiskFault, FakeDisks};
 pub(crate) use metadata::{FakeMetadata, Fault};
+pub(crate) use rig::{Ending, Rig, Script, pattern};

@@ -17,7 +17,7 @@ use crate::tuning;
 
 /// Why a query was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum QueryError {
+pub(crate) enum QueryError {
     /// Try again later.
     #[error("metadata is unavailable: {0}")]
     Unavailable(String),
@@ -28,7 +28,7 @@ pub enum QueryError {
 
 /// Why a command was not carried out, by what its request can be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommitError {
+pub(crate) enum CommitError {
     /// The state machine says no; nothing was done.
     #[error("refused: {refusal:?} {detail}")]
     Refused {

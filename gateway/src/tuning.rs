@@ -46,8 +46,15 @@ pub(crate) const SEALING_CHUNKS: usize = 2;
 
 /// Chunk rows read ahead in one query.
 pub(crate) const CHUNK_ROWS_AHEAD: usize = 64;
-/// Ways of combining cells tried for a stripe whose parity may lie.
-pub(crate) const DECODE_TRIES: usize = 64;
+/// Stripes read in one step; as many wait to be sent.
+pub(crate) const READ_STRIPES: u64 = 2;
+/// Attempts at one piece: with a newer view, with a newer chunk row.
+pub(crate) const READ_ATTEMPTS: u32 = 4;
 
 /// Retries of Complete when the part set changed under it.
 pub(crate) const COMPLETE_TRIES: u32 = 4;
+
+/// How often open sessions are kept alive and looked after.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+const _: () = assert!(KEEP_ALIVE.as_secs() * 4 < cairn_model::limits::SESSION_EXPIRY_SECS);

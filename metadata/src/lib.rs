@@ -1,7 +1,24 @@
-//! Raft host, journal, state machine and planners.
+//! One replica of the metadata group.
+//!
+//! ```text
+//!  service    MetadataService: stamps entries, commits, answers queries
+//!   |-- apply     entry -> row changes + reply        pure
+//!   |-- query     query + view -> answer              pure
+//!   |-- keyspace  every key kind                      pure
+//!   |-- planner   what the leader does by itself      plan pure, loop thin
+//!   `-- raft      host: openraft over journal, store generations, snapshots
+//! ```
+//!
+//! It knows nothing of HTTP or erasure maths.
+
 pub mod apply;
+pub mod journal;
 pub mod keyspace;
 pub mod planner;
 pub mod query;
-pub mod journal;
+pub mod raft;
+pub mod service;
 pub mod snapshot;
+
+pub use planner::{Nodes, Planner};
+pub use service::{Machine, Metadata};

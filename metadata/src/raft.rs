@@ -77,11 +77,8 @@ pub trait StateMachine: Send + 'static {
     ///
     /// # Errors
     /// The node stops.
-    fn apply(
-        &mut self,
-        view: &dyn View,
-        entries: &[Committed],
-    ) -> Result<Vec<Applied>, ApplyError>;
+    fn apply(&mut self, view: &dyn View, entries: &[Committed])
+    -> Result<Vec<Applied>, ApplyError>;
 
     /// The store was opened or replaced: forget what was cached, load what is needed.
     ///

@@ -1,5 +1,7 @@
 //! The private bounds of this crate and how they hang together.
 
+use std::time::Duration;
+
 use cairn_model::limits;
 
 /// What everything on disk is aligned to, and the grain of reservations.
@@ -46,6 +48,12 @@ pub(crate) const CLEAR_ROWS: usize = 4_096;
 pub(crate) const PUNCH_PLACES: usize = 64;
 /// Bytes one background step may move.
 pub(crate) const STEP_BYTES: u64 = 4 << 20;
+/// Pause of the caretaker where there is nothing to do.
+pub(crate) const IDLE_PAUSE: Duration = Duration::from_secs(1);
+/// How often the caretaker gives way to foreground work before it takes its turn all the same.
+pub(crate) const GIVE_WAY: u32 = 50;
+/// Rest between two complete scrub passes.
+pub(crate) const SCRUB_REST: Duration = Duration::from_secs(6 * 3_600);
 
 const _: () = {
     assert!(UNIT as u64 == UNIT_U64);

@@ -1,1 +1,6 @@
-//! x
+//! Real S3 clients against a real server; one client per file.
+
+mod aws_cli;
+mod boto3;
+mod curl;
+mod s3cmd;

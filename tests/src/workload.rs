@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cairn_compat_suite::{Call, Client};
+use cairn_compat_suite::{Call, Client, HttpError, Response};
 
 use crate::content::{Content, Piece};
 use crate::oracle::{Answer, Broken, Oracle};
@@ -64,6 +64,8 @@ pub struct Worker {
     pub acknowledged: u64,
     /// Reads under load that found something else than acknowledged.
     pub broken: Vec<Broken>,
+    /// The last operation without a clear answer, for messages.
+    pub last_unknown: String,
 }
 
 impl Worker {
@@ -78,7 +80,20 @@ impl Worker {
             left_open: None,
             acknowledged: 0,
             broken: Vec::new(),
+            last_unknown: String::new(),
         }
+    }
+
+    /// Sends a call, and remembers one that leaves its outcome open.
+    fn send(&mut self, client: &Client, call: &Call) -> Result<Response, HttpError> {
+        let result = client.send(call);
+        let outcome = match &result {
+            Ok(response) if response.status < 500 => return result,
+            Ok(response) => format!("{} {}", response.status, response.text()),
+            Err(error) => error.to_string(),
+        };
+        self.last_unknown = format!("{} {} {:?}: {outcome}", call.method, call.path, call.query);
+        result
     }
 
     /// Runs operations until told to stop or until one has no answer.
@@ -127,7 +142,8 @@ impl Worker {
         };
         let length = *self.random.pick(sizes);
         let (key, piece) = (self.key(), self.piece(length));
-        let answer = s3::answer(&client.send(&s3::put(&self.path(&key), piece.bytes())));
+        let call = s3::put(&self.path(&key), piece.bytes());
+        let answer = s3::answer(&self.send(client, &call));
         self.oracle
             .record(&key, Some(Content::Whole(piece)), answer);
         answer
@@ -135,7 +151,8 @@ impl Worker {
 
     fn delete(&mut self, client: &Client) -> Answer {
         let key = self.key();
-        let answer = s3::answer(&client.send(&Call::new("DELETE", &self.path(&key))));
+        let call = Call::new("DELETE", &self.path(&key));
+        let answer = s3::answer(&self.send(client, &call));
         self.oracle.record(&key, None, answer);
         answer
     }
@@ -151,13 +168,17 @@ impl Worker {
                 self.broken.extend(self.oracle.observe(&key, &seen).err());
                 Answer::Acknowledged
             }
-            Err(_) => Answer::Unknown,
+            Err(why) => {
+                self.last_unknown = format!("GET {why}");
+                Answer::Unknown
+            }
         }
     }
 
     fn multipart(&mut self, client: &Client) -> Answer {
         let key = self.key();
-        let created = client.send(&Call::new("POST", &self.path(&key)).query("uploads", ""));
+        let call = Call::new("POST", &self.path(&key)).query("uploads", "");
+        let created = self.send(client, &call);
         let answer = s3::answer(&created);
         let Some(id) = created.ok().as_ref().and_then(s3::upload_id) else {
             return answer;
@@ -174,7 +195,7 @@ impl Worker {
             let call = call
                 .query("uploadId", &upload.id)
                 .query("partNumber", &number.to_string());
-            let sent = client.send(&call);
+            let sent = self.send(client, &call);
             match (s3::answer(&sent), sent) {
                 (Answer::Acknowledged, Ok(part)) => {
                     let etag = part.header("etag").unwrap_or_default().to_owned();
@@ -212,7 +233,8 @@ impl Worker {
     fn complete(&mut self, client: &Client, upload: &OpenUpload) -> Answer {
         let etags: Vec<String> = upload.parts.iter().map(|(_, etag)| etag.clone()).collect();
         let call = Call::new("POST", &self.path(&upload.key)).query("uploadId", &upload.id);
-        let answer = s3::completion_answer(&client.send(&call.body(s3::completion(&etags))));
+        let call = call.body(s3::completion(&etags));
+        let answer = s3::completion_answer(&self.send(client, &call));
         let pieces = upload.parts.iter().map(|(piece, _)| *piece).collect();
         self.oracle
             .record(&upload.key, Some(Content::Parts(pieces)), answer);
@@ -222,7 +244,7 @@ impl Worker {
     /// Aborts; the object at the key is as before, whatever the answer.
     fn abort(&mut self, client: &Client, upload: &OpenUpload) -> Answer {
         let call = Call::new("DELETE", &self.path(&upload.key)).query("uploadId", &upload.id);
-        s3::answer(&client.send(&call))
+        s3::answer(&self.send(client, &call))
     }
 
     /// Reads every key there ever was and judges it.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo xtask check          fmt, clippy and the rules of the house; never writes a source file
+//! cargo xtask clients        installs the real S3 clients that the tests drive, as `test` does
 //! cargo xtask test [--long]  check, then every test there is; last line `N passed, N failed, N skipped`
 //!
 //!   main ─┬─ check ── rules: pure functions over text or `cargo metadata` JSON -> Vec<Violation>
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use repository::Repository;
 
-const USAGE: &str = "usage: cargo xtask check | cargo xtask test [--long]";
+const USAGE: &str = "usage: cargo xtask check | clients | test [--long]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let repository = Repository::of_this_build();
     let green = match words.as_slice() {
         ["check"] => check::run(&repository),
+        ["clients"] => test::install_clients(&repository),
         ["test"] => test::run(&repository, test::Length::Short),
         ["test", "--long"] => test::run(&repository, test::Length::Long),
         _ => {

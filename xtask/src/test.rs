@@ -45,7 +45,24 @@ struct Bench<'r> {
     strict: bool,
 }
 
-impl Bench<'_> {
+impl<'r> Bench<'r> {
+    /// `None` where cargo does not say where the target folder is; what it said is printed.
+    fn new(repository: &'r Repository, length: Length) -> Option<Self> {
+        let strict = std::env::var("CI").is_ok_and(|value| value == "true");
+        match target_folder(repository) {
+            Ok(target) => Some(Self {
+                repository,
+                length,
+                target,
+                strict,
+            }),
+            Err(why) => {
+                console::say(&why);
+                None
+            }
+        }
+    }
+
     /// The folder of built binaries.
     fn binaries(&self) -> PathBuf {
         self.target.join("debug")
@@ -83,20 +100,9 @@ const STAGES: [Stage; 6] = [
 
 /// Runs every stage; the last line printed is the sum. True where something ran and nothing failed.
 pub(crate) fn run(repository: &Repository, length: Length) -> bool {
-    let target = match target_folder(repository) {
-        Ok(target) => target,
-        Err(why) => {
-            console::say(&why);
-            console::say(&Tally::of_exit(false).to_string());
-            return false;
-        }
-    };
-    let strict = std::env::var("CI").is_ok_and(|value| value == "true");
-    let bench = Bench {
-        repository,
-        length,
-        target,
-        strict,
+    let Some(bench) = Bench::new(repository, length) else {
+        console::say(&Tally::of_exit(false).to_string());
+        return false;
     };
     let whole = Stopwatch::start();
     let mut total = Tally::default();
@@ -120,6 +126,12 @@ pub(crate) fn run(repository: &Repository, length: Length) -> bool {
     ));
     console::say(&total.to_string());
     total.is_green()
+}
+
+/// Installs the clients alone; true where all are there.
+pub(crate) fn install_clients(repository: &Repository) -> bool {
+    let bench = Bench::new(repository, Length::Short);
+    bench.is_some_and(|bench| clients::problems(&bench).is_empty())
 }
 
 fn target_folder(repository: &Repository) -> Result<PathBuf, String> {

@@ -72,7 +72,10 @@ impl Trailers {
     /// The value of a trailer.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.lines.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.lines
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Their names.
@@ -88,8 +91,9 @@ impl Decoder {
         let chain = match payload {
             PayloadSigning::Exact(_) | PayloadSigning::Unsigned => return None,
             PayloadSigning::UnsignedTrailer => None,
-            PayloadSigning::SignedChunks(chain)
-            | PayloadSigning::SignedChunksAndTrailer(chain) => Some(chain.clone()),
+            PayloadSigning::SignedChunks(chain) | PayloadSigning::SignedChunksAndTrailer(chain) => {
+                Some(chain.clone())
+            }
         };
         Some(Self {
             state: State::Size,
@@ -143,13 +147,16 @@ impl Decoder {
         if self.line.len() + end > CHUNK_LINE_MAX {
             return Err(malformed("a line is too long"));
         }
-        self.line.extend_from_slice(frame.get(..end).unwrap_or_default());
+        self.line
+            .extend_from_slice(frame.get(..end).unwrap_or_default());
         frame.advance(end);
         if self.line.last() != Some(&b'\n') {
             return Ok(());
         }
         let line = std::mem::take(&mut self.line);
-        let text = line.strip_suffix(b"\r\n").and_then(|line| std::str::from_utf8(line).ok());
+        let text = line
+            .strip_suffix(b"\r\n")
+            .and_then(|line| std::str::from_utf8(line).ok());
         let text = text.ok_or_else(|| malformed("a line does not end in CRLF"))?;
         self.state = match std::mem::replace(&mut self.state, State::Done) {
             State::Size => self.begin_chunk(text)?,
@@ -171,10 +178,16 @@ impl Decoder {
         if left == 0 {
             return self.end_payload(signature);
         }
-        self.remaining =
-            self.remaining.checked_sub(left).ok_or_else(|| S3Error::new(Code::IncompleteBody))?;
+        self.remaining = self
+            .remaining
+            .checked_sub(left)
+            .ok_or_else(|| S3Error::new(Code::IncompleteBody))?;
         let hash = self.chain.is_some().then(Sha256::new);
-        Ok(State::Data(Chunk { left, hash, signature: signature.to_owned() }))
+        Ok(State::Data(Chunk {
+            left,
+            hash,
+            signature: signature.to_owned(),
+        }))
     }
 
     fn end_chunk(&mut self, chunk: Chunk, line: &str) -> Result<State, S3Error> {
@@ -227,7 +240,9 @@ impl Decoder {
         match (&mut self.chain, &self.trailers.signature) {
             (Some(chain), Some(signature)) if signed => {
                 let lines = self.trailers.lines.iter();
-                let text: String = lines.map(|(name, value)| format!("{name}:{value}\n")).collect();
+                let text: String = lines
+                    .map(|(name, value)| format!("{name}:{value}\n"))
+                    .collect();
                 chain.check_trailer(text.as_bytes(), signature)
             }
             (_, None) if !signed => Ok(()),
@@ -256,7 +271,10 @@ fn parse_size(text: &str) -> Result<u64, S3Error> {
 }
 
 fn malformed(what: &str) -> S3Error {
-    S3Error::because(Code::InvalidRequest, format!("The aws-chunked body is malformed: {what}."))
+    S3Error::because(
+        Code::InvalidRequest,
+        format!("The aws-chunked body is malformed: {what}."),
+    )
 }
 
 fn malformed_trailer() -> S3Error {

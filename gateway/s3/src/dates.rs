@@ -18,8 +18,9 @@ pub struct Timestamp(u64);
 const LAST_MILLIS: u64 = 253_402_300_799_999;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 impl Timestamp {
     /// From the wall clock; later than the year 9999 counts as its end.
@@ -44,8 +45,8 @@ impl Timestamp {
     #[must_use]
     pub fn to_http_date(self) -> String {
         let at = self.calendar();
-        let day = DAYS[usize::from(at.weekday().number_days_from_monday()) % 7];
-        let month = MONTHS[(usize::from(u8::from(at.month())) + 11) % 12];
+        let day = named(&DAYS, at.weekday().number_days_from_monday());
+        let month = named(&MONTHS, u8::from(at.month()) - 1);
         format!(
             "{day}, {:02} {month} {:04} {:02}:{:02}:{:02} GMT",
             at.day(),
@@ -108,7 +109,11 @@ impl Timestamp {
                 }
                 // RFC 9110: two digits are read as the nearest past; none of ours is before 1970.
                 let short = decimal(year, 2)?;
-                let year = if short < 70 { 2_000 + short } else { 1_900 + short };
+                let year = if short < 70 {
+                    2_000 + short
+                } else {
+                    1_900 + short
+                };
                 assemble(year, month, day_of_month(day)?, clock)
             }
             [weekday, month, day, clock, year] => {
@@ -158,6 +163,11 @@ impl Timestamp {
     }
 }
 
+/// The calendar keeps `index` within the table.
+fn named(table: &[&'static str], index: u8) -> &'static str {
+    table.get(usize::from(index)).copied().unwrap_or_default()
+}
+
 fn all_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -172,7 +182,9 @@ fn day_of_month(text: &str) -> Option<u8> {
 
 fn is_weekday(text: &str) -> Option<()> {
     let short = text.get(..3)?;
-    DAYS.iter().any(|day| day.eq_ignore_ascii_case(short)).then_some(())
+    DAYS.iter()
+        .any(|day| day.eq_ignore_ascii_case(short))
+        .then_some(())
 }
 
 fn is_utc(zone: &str) -> Option<()> {
@@ -190,7 +202,9 @@ fn time_of_day(clock: &str) -> Option<Time> {
 }
 
 fn assemble(year: i32, month: &str, day: u8, clock: &str) -> Option<Timestamp> {
-    let index = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))?;
+    let index = MONTHS
+        .iter()
+        .position(|name| name.eq_ignore_ascii_case(month))?;
     let month = Month::try_from(u8::try_from(index + 1).ok()?).ok()?;
     from_parts(year, month, day, time_of_day(clock)?, 0)
 }
@@ -199,4 +213,108 @@ fn from_parts(year: i32, month: Month, day: u8, clock: Time, millis: u64) -> Opt
     let date = Date::from_calendar_date(year, month, day).ok()?;
     let seconds = u64::try_from(UtcDateTime::new(date, clock).unix_timestamp()).ok()?;
     Some(Timestamp(seconds * 1_000 + millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// 1994-11-06T08:49:37Z, the example of RFC 9110.
+    const RFC: Timestamp = Timestamp(784_111_777_000);
+
+    #[test]
+    fn the_three_http_forms_are_one_time() {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Sun, 06 Nov 1994 08:49:37 +0000",
+        ] {
+            assert_eq!(Timestamp::from_http_date(text), Some(RFC), "{text}");
+        }
+        assert_eq!(RFC.to_http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(RFC.to_iso8601(), "1994-11-06T08:49:37.000Z");
+        assert_eq!(RFC.to_basic(), "19941106T084937Z");
+    }
+
+    #[test]
+    fn two_digit_years_turn_at_the_epoch() {
+        let year = |text: &str| Timestamp::from_http_date(text).unwrap().to_iso8601();
+        assert!(year("Thursday, 01-Jan-70 00:00:00 GMT").starts_with("1970"));
+        assert!(year("Friday, 01-Jan-69 00:00:00 GMT").starts_with("2069"));
+    }
+
+    #[test]
+    fn what_is_no_date_is_none() {
+        for text in [
+            "",
+            "Bad Date",
+            "Sun, 06 Nov 1994 08:49:37 PST",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1950 08:49:37 GMT",
+            "Xxx, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 24:00:00 GMT",
+            "Sun, 06 Nov 1994 08:49 GMT",
+            "Sun, 06-Nov-94-1 08:49:37 GMT",
+            "Sun, +6 Nov 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(Timestamp::from_http_date(text), None, "{text}");
+        }
+        for text in [
+            "",
+            "20130524T000000",
+            "20130524 000000Z",
+            "2013052T000000Z",
+            "20131324T000000Z",
+            "20130524T240000Z",
+            "20130524T0000+0Z",
+        ] {
+            assert_eq!(Timestamp::from_basic(text), None, "{text}");
+        }
+        for text in [
+            "2013-05-24",
+            "2013-05-24T00:00:00",
+            "2013-05-24T00:00:00.Z",
+            "2013-5-24T00:00:00Z",
+            "2013-05-24T00:00:00+01:00",
+            "2013-05-24-1T00:00:00Z",
+        ] {
+            assert_eq!(Timestamp::from_iso8601(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn fractions_are_cut_to_milliseconds() {
+        let millis = |text: &str| Timestamp::from_iso8601(text).unwrap().millis() % 1_000;
+        assert_eq!(millis("2013-05-24T00:00:00Z"), 0);
+        assert_eq!(millis("2013-05-24T00:00:00.5Z"), 500);
+        assert_eq!(millis("2013-05-24T00:00:00.123456789Z"), 123);
+    }
+
+    #[test]
+    fn time_ends_with_the_year_9999() {
+        assert_eq!(
+            Timestamp::from_millis(u64::MAX).to_iso8601(),
+            "9999-12-31T23:59:59.999Z"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_form_comes_back(millis in 0..=LAST_MILLIS) {
+            let at = Timestamp::from_millis(millis);
+            let second = Timestamp(at.seconds() * 1_000);
+            prop_assert_eq!(Timestamp::from_http_date(&at.to_http_date()), Some(second));
+            prop_assert_eq!(Timestamp::from_basic(&at.to_basic()), Some(second));
+            prop_assert_eq!(Timestamp::from_iso8601(&at.to_iso8601()), Some(at));
+        }
+
+        #[test]
+        fn reading_never_panics(text: String) {
+            let _ = Timestamp::from_http_date(&text);
+            let _ = Timestamp::from_basic(&text);
+            let _ = Timestamp::from_iso8601(&text);
+        }
+    }
 }

@@ -57,7 +57,12 @@ impl Digests {
     #[must_use]
     pub fn new(expect: Expect) -> Self {
         let checksums = expect.algorithms().into_iter().map(Hasher::new).collect();
-        Self { expect, length: 0, md5: Md5::new(), checksums }
+        Self {
+            expect,
+            length: 0,
+            md5: Md5::new(),
+            checksums,
+        }
     }
 
     /// Adds the next bytes of the body.

@@ -53,13 +53,21 @@ impl S3Error {
     /// An error with AWS's default message.
     #[must_use]
     pub fn new(code: Code) -> Self {
-        Self { code, message: Cow::Borrowed(code.message()), details: None }
+        Self {
+            code,
+            message: Cow::Borrowed(code.message()),
+            details: None,
+        }
     }
 
     /// An error with its own message.
     #[must_use]
     pub fn because(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: None }
+        Self {
+            code,
+            message: message.into(),
+            details: None,
+        }
     }
 
     /// `InvalidArgument` naming the argument and the value it had.
@@ -123,7 +131,10 @@ impl S3Error {
     #[must_use]
     pub fn field(&self, element: &str) -> Option<&str> {
         let fields = &self.details.as_ref()?.fields;
-        fields.iter().find(|(name, _)| *name == element).map(|(_, text)| text.as_str())
+        fields
+            .iter()
+            .find(|(name, _)| *name == element)
+            .map(|(_, text)| text.as_str())
     }
 
     /// The response: exact status, XML unless the method or the status forbids a body.
@@ -131,7 +142,11 @@ impl S3Error {
     pub fn respond(&self, method: &Method, context: &Context<'_>) -> Response<Bytes> {
         let status = self.status();
         let bodyless = method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
-        let mut response = Response::new(if bodyless { Bytes::new() } else { self.to_xml(context) });
+        let mut response = Response::new(if bodyless {
+            Bytes::new()
+        } else {
+            self.to_xml(context)
+        });
         *response.status_mut() = status;
         let headers = response.headers_mut();
         if !bodyless {
@@ -183,8 +198,11 @@ impl std::error::Error for S3Error {}
 mod tests {
     use super::*;
 
-    const CONTEXT: Context<'static> =
-        Context { resource: "/b/k", request_id: "4442587FB7D0A2F9", host_id: None };
+    const CONTEXT: Context<'static> = Context {
+        resource: "/b/k",
+        request_id: "4442587FB7D0A2F9",
+        host_id: None,
+    };
 
     #[test]
     fn the_document_is_as_aws_writes_it() {
@@ -201,7 +219,10 @@ mod tests {
 
     #[test]
     fn resource_and_host_id_are_shown_when_known() {
-        let context = Context { host_id: Some("host"), ..CONTEXT };
+        let context = Context {
+            host_id: Some("host"),
+            ..CONTEXT
+        };
         let text = S3Error::new(Code::NoSuchKey).on("/other").to_xml(&context);
         let text = std::str::from_utf8(&text).unwrap();
         assert!(text.contains("<Resource>/other</Resource>"));
@@ -214,7 +235,10 @@ mod tests {
         assert_eq!((missing.status().as_u16(), missing.body().len()), (404, 0));
         assert!(missing.headers().get(CONTENT_TYPE).is_none());
         let unchanged = S3Error::new(Code::NotModified).respond(&Method::GET, &CONTEXT);
-        assert_eq!((unchanged.status().as_u16(), unchanged.body().len()), (304, 0));
+        assert_eq!(
+            (unchanged.status().as_u16(), unchanged.body().len()),
+            (304, 0)
+        );
         let get = S3Error::new(Code::NoSuchKey).respond(&Method::GET, &CONTEXT);
         assert!(!get.body().is_empty());
     }

@@ -39,7 +39,14 @@ impl Head {
             (None, None) => String::new(),
         };
         let path = uri.path().to_owned();
-        let mut head = Self { method, path, host, query, headers, hoisted: Vec::new() };
+        let mut head = Self {
+            method,
+            path,
+            host,
+            query,
+            headers,
+            hoisted: Vec::new(),
+        };
         head.hoist()?;
         Ok(head)
     }
@@ -108,11 +115,15 @@ impl Head {
     /// # Errors
     /// `InvalidArgument` for anything but one decimal number.
     pub fn content_length(&self) -> Result<Option<u64>, S3Error> {
-        let Some(text) = self.header(CONTENT_LENGTH.as_str())? else { return Ok(None) };
+        let Some(text) = self.header(CONTENT_LENGTH.as_str())? else {
+            return Ok(None);
+        };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let length = text.parse().ok().filter(|_| digits && !text.is_empty());
         let message = "The Content-Length is not a number.";
-        length.map(Some).ok_or_else(|| S3Error::argument("Content-Length", text, message))
+        length
+            .map(Some)
+            .ok_or_else(|| S3Error::argument("Content-Length", text, message))
     }
 
     /// Whether a body follows: a length above zero, or a transfer encoding.
@@ -126,20 +137,32 @@ impl Head {
 /// The one value of a header.
 pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, S3Error> {
     let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
-        return Err(S3Error::argument(name, "", "A header must not be given more than once."));
+        return Err(S3Error::argument(
+            name,
+            "",
+            "A header must not be given more than once.",
+        ));
     }
     let text = value.to_str().map(str::trim);
-    text.map(Some).map_err(|_| S3Error::argument(name, "", "A header value must be ASCII."))
+    text.map(Some)
+        .map_err(|_| S3Error::argument(name, "", "A header value must be ASCII."))
 }
 
 fn check_bounds(uri: &Uri, headers: &HeaderMap) -> Result<(), S3Error> {
-    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let target = uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
     if target > URI_LEN_MAX {
         return Err(S3Error::because(Code::InvalidURI, "The URI is too long."));
     }
-    let length: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let length: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
     if headers.len() > HEADERS_COUNT_MAX || length > HEADERS_LEN_MAX {
         return Err(S3Error::new(Code::RequestHeaderSectionTooLarge)
             .with("MaxSizeAllowed", HEADERS_LEN_MAX.to_string()));

@@ -16,13 +16,22 @@
 //! Nothing is authorised by an input that was not signed. Memory is bounded by
 //! [`cairn_model::limits`], whatever a client sends.
 
+pub mod api;
+pub mod chunked;
+pub mod conditions;
+pub mod copy_source;
 pub mod dates;
+pub mod digest;
 pub mod error;
 pub mod head;
+pub mod headers;
+pub mod object_headers;
 pub mod op;
 pub mod query;
+pub mod range;
 pub mod sigv4;
 pub mod target;
+pub mod upload;
 mod uri;
 pub mod xml;
 

@@ -29,8 +29,14 @@ use crate::target::{Kind, Target};
 pub const ALIASES: [(&str, Op); 4] = [
     ("GetBucketLifecycle", Op::GetBucketLifecycleConfiguration),
     ("PutBucketLifecycle", Op::PutBucketLifecycleConfiguration),
-    ("GetBucketNotification", Op::GetBucketNotificationConfiguration),
-    ("PutBucketNotification", Op::PutBucketNotificationConfiguration),
+    (
+        "GetBucketNotification",
+        Op::GetBucketNotificationConfiguration,
+    ),
+    (
+        "PutBucketNotification",
+        Op::PutBucketNotificationConfiguration,
+    ),
 ];
 
 /// Operations of the model that no request to an S3 endpoint can name: this one lives on the Object
@@ -88,10 +94,17 @@ impl Op {
         let row = best.ok_or_else(|| {
             S3Error::new(Code::MethodNotAllowed)
                 .with("Method", method.as_str())
-                .with("ResourceType", format!("{:?}", target.kind()).to_uppercase())
+                .with(
+                    "ResourceType",
+                    format!("{:?}", target.kind()).to_uppercase(),
+                )
         })?;
         row.check_query(query)?;
-        if row.built { Ok(row.op) } else { Err(S3Error::not_implemented(row.name)) }
+        if row.built {
+            Ok(row.op)
+        } else {
+            Err(S3Error::not_implemented(row.name))
+        }
     }
 
     /// Its name in the API.
@@ -176,7 +189,11 @@ impl Row {
             return Err(S3Error::not_implemented(what).with("QueryParameter", key));
         }
         if let Some(version) = query.get("list-type").filter(|version| *version != "2") {
-            return Err(S3Error::argument("list-type", version, "Invalid List Type specified"));
+            return Err(S3Error::argument(
+                "list-type",
+                version,
+                "Invalid List Type specified",
+            ));
         }
         Ok(())
     }

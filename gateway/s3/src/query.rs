@@ -25,18 +25,27 @@ impl Query {
         }
         let mut names: Vec<String> = pairs.iter().map(|(name, _)| folded(name)).collect();
         names.sort_unstable();
-        let repeated = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next);
+        let repeated = names
+            .iter()
+            .zip(names.iter().skip(1))
+            .find(|(one, next)| one == next);
         if let Some((name, _)) = repeated {
             let message = "A query parameter must not be given more than once.";
             return Err(S3Error::argument(name.as_str(), "", message));
         }
-        Ok(Self { raw: raw.to_owned(), pairs })
+        Ok(Self {
+            raw: raw.to_owned(),
+            pairs,
+        })
     }
 
     /// The value of `name`, decoded; empty when it has none.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// [`Query::get`], an empty value counting as absent.
@@ -53,7 +62,9 @@ impl Query {
 
     /// Names and values in the order they came.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The query as it came.
@@ -67,8 +78,9 @@ impl Query {
     #[must_use]
     pub fn canonical(&self, without: &str) -> String {
         let kept = self.pairs.iter().filter(|(name, _)| name != without);
-        let mut encoded: Vec<_> =
-            kept.map(|(name, value)| (uri::encode(name), uri::encode(value))).collect();
+        let mut encoded: Vec<_> = kept
+            .map(|(name, value)| (uri::encode(name), uri::encode(value)))
+            .collect();
         encoded.sort_unstable();
         let mut out = String::with_capacity(self.raw.len() + 16);
         for (name, value) in encoded {
@@ -87,23 +99,35 @@ impl Query {
     /// # Errors
     /// `InvalidArgument` with the name and the value.
     pub(crate) fn integer(&self, name: &'static str) -> Result<Option<u32>, S3Error> {
-        let Some(text) = self.non_empty(name) else { return Ok(None) };
+        let Some(text) = self.non_empty(name) else {
+            return Ok(None);
+        };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse::<i32>().ok().and_then(|number| u32::try_from(number).ok());
+        let number = text
+            .parse::<i32>()
+            .ok()
+            .and_then(|number| u32::try_from(number).ok());
         let message = || format!("Argument {name} must be an integer between 0 and 2147483647");
         let wanted = number.filter(|_| digits);
-        wanted.map(Some).ok_or_else(|| S3Error::argument(name, text, message()))
+        wanted
+            .map(Some)
+            .ok_or_else(|| S3Error::argument(name, text, message()))
     }
 }
 
 /// `x-amz-` names are folded, since presigned parameters are also read as headers.
 fn folded(name: &str) -> String {
-    if is_amz(name) { name.to_ascii_lowercase() } else { name.to_owned() }
+    if is_amz(name) {
+        name.to_ascii_lowercase()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// Whether a name belongs to the signature or is a header in disguise.
 pub(crate) fn is_amz(name: &str) -> bool {
-    name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-"))
+    name.get(..6)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-"))
 }
 
 impl TryFrom<Option<&str>> for Query {
@@ -124,9 +148,11 @@ pub(crate) fn version_id(query: &Query) -> Result<Option<String>, S3Error> {
             let message = "Version id cannot be the empty string";
             Err(S3Error::argument("versionId", "", message))
         }
-        Some(id) if id.len() > VERSION_ID_LEN_MAX => {
-            Err(S3Error::argument("versionId", id, "Invalid version id specified"))
-        }
+        Some(id) if id.len() > VERSION_ID_LEN_MAX => Err(S3Error::argument(
+            "versionId",
+            id,
+            "Invalid version id specified",
+        )),
         other => Ok(other.map(str::to_owned)),
     }
 }
@@ -136,7 +162,10 @@ const VERSION_ID_LEN_MAX: usize = 1_024;
 
 /// `Code` used when a parameter the operation needs is missing.
 pub(crate) fn missing(name: &'static str) -> S3Error {
-    S3Error::because(Code::InvalidRequest, format!("Missing required parameter: {name}"))
+    S3Error::because(
+        Code::InvalidRequest,
+        format!("Missing required parameter: {name}"),
+    )
 }
 
 #[cfg(test)]
@@ -156,24 +185,42 @@ mod tests {
 
     #[test]
     fn a_repeated_name_is_refused() {
-        for raw in ["a=1&a=2", "acl&acl", "versionId=x&a=1&versionId=y", "%61=1&a=2"] {
-            assert_eq!(Query::parse(raw).unwrap_err().code(), Code::InvalidArgument, "{raw}");
+        for raw in [
+            "a=1&a=2",
+            "acl&acl",
+            "versionId=x&a=1&versionId=y",
+            "%61=1&a=2",
+        ] {
+            assert_eq!(
+                Query::parse(raw).unwrap_err().code(),
+                Code::InvalidArgument,
+                "{raw}"
+            );
         }
     }
 
     #[test]
     fn a_repeated_auth_parameter_is_refused_in_any_case() {
-        for raw in
-            ["X-Amz-Signature=a&X-Amz-Signature=b", "X-Amz-Date=1&x-amz-date=2", "x-amz-acl&X-Amz-Acl"]
-        {
-            assert_eq!(Query::parse(raw).unwrap_err().code(), Code::InvalidArgument, "{raw}");
+        for raw in [
+            "X-Amz-Signature=a&X-Amz-Signature=b",
+            "X-Amz-Date=1&x-amz-date=2",
+            "x-amz-acl&X-Amz-Acl",
+        ] {
+            assert_eq!(
+                Query::parse(raw).unwrap_err().code(),
+                Code::InvalidArgument,
+                "{raw}"
+            );
         }
     }
 
     #[test]
     fn the_canonical_form_sorts_encodes_and_leaves_the_signature_out() {
         let query = Query::parse("b=2&a=%7e/&X-Amz-Signature=ff&acl&a-b=+").unwrap();
-        assert_eq!(query.canonical("X-Amz-Signature"), "a=~%2F&a-b=%20&acl=&b=2");
+        assert_eq!(
+            query.canonical("X-Amz-Signature"),
+            "a=~%2F&a-b=%20&acl=&b=2"
+        );
     }
 
     #[test]
@@ -191,7 +238,10 @@ mod tests {
     #[test]
     fn an_empty_version_id_is_refused() {
         let query = Query::parse("versionId=").unwrap();
-        assert_eq!(version_id(&query).unwrap_err().code(), Code::InvalidArgument);
+        assert_eq!(
+            version_id(&query).unwrap_err().code(),
+            Code::InvalidArgument
+        );
     }
 
     proptest! {

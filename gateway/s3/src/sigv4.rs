@@ -59,7 +59,9 @@ const AUTH_PARAMETERS: [&str; 7] = [
 
 /// Whether a query parameter belongs to query authentication, in any letter case.
 pub(crate) fn is_auth_parameter(name: &str) -> bool {
-    AUTH_PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name))
+    AUTH_PARAMETERS
+        .iter()
+        .any(|parameter| parameter.eq_ignore_ascii_case(name))
 }
 
 /// What a client claims, from either place, before any of it is believed.
@@ -92,7 +94,11 @@ struct Scope<'h> {
 
 impl std::fmt::Display for Scope<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}/{}/{TERMINATOR}", self.date, self.region, self.service)
+        write!(
+            f,
+            "{}/{}/{}/{TERMINATOR}",
+            self.date, self.region, self.service
+        )
     }
 }
 
@@ -103,7 +109,14 @@ impl<'h> Scope<'h> {
         let terminator = fields.next()?;
         let (service, region, date) = (fields.next()?, fields.next()?, fields.next()?);
         let access_key = fields.next().filter(|key| !key.is_empty())?;
-        (terminator == TERMINATOR).then_some((access_key, Self { date, region, service }))
+        (terminator == TERMINATOR).then_some((
+            access_key,
+            Self {
+                date,
+                region,
+                service,
+            },
+        ))
     }
 }
 

@@ -57,15 +57,23 @@ impl Hosts {
     /// The domains, in any case.
     #[must_use]
     pub fn new<'a>(bases: impl IntoIterator<Item = &'a str>) -> Self {
-        let bases = bases.into_iter().map(|base| base.trim_matches('.').to_ascii_lowercase());
-        Self { bases: bases.filter(|base| !base.is_empty()).collect() }
+        let bases = bases
+            .into_iter()
+            .map(|base| base.trim_matches('.').to_ascii_lowercase());
+        Self {
+            bases: bases.filter(|base| !base.is_empty()).collect(),
+        }
     }
 
     /// The bucket part of a host, if it is one below a base domain. The longest base wins.
     fn bucket_of<'h>(&self, host: &'h str) -> Option<&'h str> {
         let host = without_port(host);
         // A host that is a base is the service, even below another base.
-        if self.bases.iter().any(|base| base.eq_ignore_ascii_case(host)) {
+        if self
+            .bases
+            .iter()
+            .any(|base| base.eq_ignore_ascii_case(host))
+        {
             return None;
         }
         let below = |base: &String| {
@@ -73,7 +81,10 @@ impl Hosts {
             let label = label.strip_suffix('.')?;
             (!label.is_empty() && tail.eq_ignore_ascii_case(base)).then_some(label)
         };
-        self.bases.iter().filter_map(below).min_by_key(|label| label.len())
+        self.bases
+            .iter()
+            .filter_map(below)
+            .min_by_key(|label| label.len())
     }
 }
 
@@ -91,7 +102,9 @@ impl Target {
     /// `InvalidURI` for a path that cannot be decoded or holds NUL, `InvalidBucketName`,
     /// `KeyTooLongError`.
     pub fn parse(host: &str, path: &str, hosts: &Hosts) -> Result<Self, S3Error> {
-        let path = path.strip_prefix('/').ok_or_else(|| S3Error::new(Code::InvalidURI))?;
+        let path = path
+            .strip_prefix('/')
+            .ok_or_else(|| S3Error::new(Code::InvalidURI))?;
         if let Some(label) = hosts.bucket_of(host) {
             return Self::of(BucketName::parse(label)?, path);
         }
@@ -106,7 +119,10 @@ impl Target {
         if raw_key.is_empty() {
             return Ok(Self::Bucket(bucket));
         }
-        Ok(Self::Object(bucket, ObjectKey::parse(uri::decode(raw_key, false)?)?))
+        Ok(Self::Object(
+            bucket,
+            ObjectKey::parse(uri::decode(raw_key, false)?)?,
+        ))
     }
 
     /// Its kind.
@@ -198,7 +214,9 @@ fn is_bucket_name(name: &str) -> bool {
         && name.split('.').all(is_label)
         && !is_ipv4(name)
         && !RESERVED_SEGMENTS.contains(&name)
-        && !["xn--", "sthree-", "amzn-s3-demo-"].iter().any(|prefix| name.starts_with(prefix))
+        && !["xn--", "sthree-", "amzn-s3-demo-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
         && !["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"]
             .iter()
             .any(|suffix| name.ends_with(suffix))
@@ -212,7 +230,9 @@ fn is_label(label: &str) -> bool {
 fn is_ipv4(name: &str) -> bool {
     let labels: Vec<&str> = name.split('.').collect();
     labels.len() == 4
-        && labels.iter().all(|label| label.len() <= 3 && label.bytes().all(|b| b.is_ascii_digit()))
+        && labels
+            .iter()
+            .all(|label| label.len() <= 3 && label.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]

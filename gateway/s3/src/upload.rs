@@ -49,7 +49,11 @@ impl Upload {
         payload: &PayloadSigning,
         upload: MultipartChecksum,
     ) -> Result<Self, S3Error> {
-        Self::new(head, payload, Expect::from_head(head, payload)?.for_part(upload)?)
+        Self::new(
+            head,
+            payload,
+            Expect::from_head(head, payload)?.for_part(upload)?,
+        )
     }
 
     fn new(head: &Head, payload: &PayloadSigning, expect: Expect) -> Result<Self, S3Error> {
@@ -63,7 +67,11 @@ impl Upload {
             Some(decoder) => Framing::Chunked(Box::new(decoder)),
             None => Framing::Plain(decoded_len),
         };
-        Ok(Self { framing, digests: Digests::new(expect), decoded_len })
+        Ok(Self {
+            framing,
+            digests: Digests::new(expect),
+            decoded_len,
+        })
     }
 
     /// Bytes of the object or part, framing taken off.
@@ -129,11 +137,15 @@ fn decoded_len(head: &Head, payload: &PayloadSigning) -> Result<u64, S3Error> {
 
 fn decoded_header(head: &Head) -> Result<Option<u64>, S3Error> {
     const NAME: &str = "x-amz-decoded-content-length";
-    let Some(text) = head.header(NAME)? else { return Ok(None) };
+    let Some(text) = head.header(NAME)? else {
+        return Ok(None);
+    };
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let length = text.parse().ok().filter(|_| digits);
     let message = "The decoded content length is not a number.";
-    length.map(Some).ok_or_else(|| S3Error::argument(NAME, text, message))
+    length
+        .map(Some)
+        .ok_or_else(|| S3Error::argument(NAME, text, message))
 }
 
 /// The body of an operation that reads a document: bounded, collected, verified.
@@ -164,7 +176,13 @@ impl Document {
             return Err(too_long(limit));
         }
         let digests = Digests::new(expect);
-        Ok(Self { digests, bytes: BytesMut::new(), announced, limit, declared })
+        Ok(Self {
+            digests,
+            bytes: BytesMut::new(),
+            announced,
+            limit,
+            declared,
+        })
     }
 
     /// Whether the client gave Content-MD5 or a checksum, as `DeleteObjects` demands.
@@ -191,7 +209,10 @@ impl Document {
     /// # Errors
     /// `IncompleteBody`, and as [`Digests::finish`].
     pub fn finish(self) -> Result<Bytes, S3Error> {
-        if self.announced.is_some_and(|length| length != self.digests.length()) {
+        if self
+            .announced
+            .is_some_and(|length| length != self.digests.length())
+        {
             return Err(S3Error::new(Code::IncompleteBody));
         }
         self.digests.finish(&Trailers::default())?;
@@ -200,8 +221,7 @@ impl Document {
 }
 
 fn too_long(limit: u64) -> S3Error {
-    S3Error::new(Code::MaxMessageLengthExceeded)
-        .with("MaxMessageLengthBytes", limit.to_string())
+    S3Error::new(Code::MaxMessageLengthExceeded).with("MaxMessageLengthBytes", limit.to_string())
 }
 
 #[cfg(test)]

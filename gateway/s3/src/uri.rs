@@ -7,8 +7,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::{Code, S3Error};
 
-const RESERVED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 const RESERVED_BUT_SLASH: &AsciiSet = &RESERVED.remove(b'/');
 
 /// Encodes everything but `A-Z a-z 0-9 - . _ ~`.
@@ -31,7 +34,10 @@ pub(crate) fn decode(text: &str, plus_is_blank: bool) -> Result<String, S3Error>
     while let Some(byte) = rest.next() {
         match byte {
             b'%' => {
-                let digits = rest.next().and_then(hex_digit).zip(rest.next().and_then(hex_digit));
+                let digits = rest
+                    .next()
+                    .and_then(hex_digit)
+                    .zip(rest.next().and_then(hex_digit));
                 let (high, low) = digits.ok_or_else(|| S3Error::new(Code::InvalidURI))?;
                 bytes.push(high << 4 | low);
             }
@@ -43,7 +49,9 @@ pub(crate) fn decode(text: &str, plus_is_blank: bool) -> Result<String, S3Error>
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -68,7 +76,11 @@ mod tests {
     #[test]
     fn broken_escapes_and_broken_utf8_are_refused() {
         for text in ["%", "%4", "%zz", "%+1", "a%2", "%FF", "%c0%af", "%ed%a0%80"] {
-            assert_eq!(decode(text, false).unwrap_err().code(), Code::InvalidURI, "{text}");
+            assert_eq!(
+                decode(text, false).unwrap_err().code(),
+                Code::InvalidURI,
+                "{text}"
+            );
         }
     }
 

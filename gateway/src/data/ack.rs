@@ -47,7 +47,10 @@ mod tests {
     }
 
     fn disks(durable: &[bool]) -> Vec<(DiskId, bool)> {
-        (0..).zip(durable).map(|(at, durable)| (FakeDisks::id(at), *durable)).collect()
+        (0..)
+            .zip(durable)
+            .map(|(at, durable)| (FakeDisks::id(at), *durable))
+            .collect()
     }
 
     proptest! {

@@ -76,7 +76,7 @@ impl ChunkWriter {
         let mut view = path.views.get().await?;
         for round in 1..=tuning::PREPARE_ROUNDS {
             let coding = view.coding(length);
-            let drawn = draw(path, &view, session, coding).ok_or(WriteError::NotEnoughDisks)?;
+            let drawn = draw(path, &view, session, coding);
             let asked = drawn.disks.iter().filter(|(_, ask)| *ask).count();
             let (lanes, stale) = prepare(path, &drawn, coding, length).await;
             if stale {
@@ -106,11 +106,6 @@ impl ChunkWriter {
         Err(WriteError::NotEnoughDisks)
     }
 
-    /// Bytes of a full stripe.
-    pub(crate) fn stripe_len(&self) -> u64 {
-        self.coding.stripe_len()
-    }
-
     /// Takes the next whole stripes (the last as long as it is) and waits until every disk that
     /// still takes part has taken its cells.
     ///
@@ -123,16 +118,19 @@ impl ChunkWriter {
         }
         for stripe in self.encoder.push(plain).map_err(internal)? {
             let path = &self.path;
-            let writes = (self.lanes.iter_mut()).zip(&stripe.cells).map(|(lane, cell)| async move {
-                if let Some(upload) = &mut lane.upload {
-                    let cells = std::slice::from_ref(cell);
-                    let call = upload.write(cells);
-                    let outcome = path.within(tuning::SHARD_WRITE_PATIENCE, call).await;
-                    if let Err(error) = outcome {
-                        lane.fail(path, &error);
-                    }
-                }
-            });
+            let writes =
+                (self.lanes.iter_mut())
+                    .zip(&stripe.cells)
+                    .map(|(lane, cell)| async move {
+                        if let Some(upload) = &mut lane.upload {
+                            let cells = std::slice::from_ref(cell);
+                            let call = upload.write(cells);
+                            let outcome = path.within(tuning::SHARD_WRITE_PATIENCE, call).await;
+                            if let Err(error) = outcome {
+                                lane.fail(path, &error);
+                            }
+                        }
+                    });
             join_all(writes).await;
         }
         if could_be_met(&self.view, self.coding, &self.lanes) {
@@ -165,7 +163,10 @@ impl ChunkWriter {
             coding: self.coding,
             incarnation: self.incarnation,
         };
-        let met = sealing.receipts(self.lanes, trailer).await.ok_or(WriteError::NotEnoughDisks)?;
+        let met = sealing
+            .receipts(self.lanes, trailer)
+            .await
+            .ok_or(WriteError::NotEnoughDisks)?;
         let length = u32::try_from(self.length).map_err(internal)?;
         Ok(wire::ExtentWrite {
             sha256: Bytes::copy_from_slice(&sha256.0),
@@ -244,7 +245,11 @@ impl Sealing<'_> {
         match outcome {
             Ok(receipt) if receipt == expected => *durable = true,
             Ok(receipt) => {
-                tracing::error!(?receipt, ?expected, "a receipt for another shard counts for none");
+                tracing::error!(
+                    ?receipt,
+                    ?expected,
+                    "a receipt for another shard counts for none"
+                );
             }
             Err(error) => tracing::warn!(%disk, shard, %error, "a shard could not be sealed"),
         }
@@ -259,35 +264,24 @@ impl Lane {
     }
 }
 
-/// Draws incarnations: the first whose partition is fully up, else the one with most disks up. If
-/// those could not meet the rule, all its disks are asked: they may be better than their memory.
-fn draw(path: &DataPath, view: &View, session: &Entered, coding: Coding) -> Option<Draw> {
-    let mut best: Option<(usize, Draw)> = None;
-    for _ in 0..tuning::INCARNATION_DRAWS {
-        let incarnation = session.stamp(view.group, view.generation);
-        let partition = view.partition(incarnation)?;
-        let targets = partition.slots.iter().take(coding.shards()).map(|slot| slot.target());
-        let disks: Vec<(DiskId, bool)> =
-            targets.map(|disk| (disk, path.nodes.is_up(disk))).collect();
-        let up = disks.iter().filter(|(_, up)| *up).count();
-        let epoch = partition.epoch;
-        let drawn = Draw {
-            incarnation,
-            epoch,
-            disks,
-        };
-        if up == coding.shards() {
-            return Some(drawn);
-        }
-        if best.as_ref().is_none_or(|(most, _)| up > *most) {
-            best = Some((up, drawn));
-        }
+/// Draws an incarnation whose partition is fully up, else one that meets the rule. Where none does,
+/// all disks of the last are asked: they may be better than their memory.
+fn draw(path: &DataPath, view: &View, session: &Entered, coding: Coding) -> Draw {
+    let up = path.nodes.up();
+    let stamp = || session.stamp(view.group, view.generation);
+    let stamps = (0..tuning::INCARNATION_DRAWS).map(|_| stamp());
+    let drawn = cairn_placement::draw(view.table(), &up, coding, stamps);
+    let incarnation = drawn.map_or_else(stamp, |(incarnation, _)| incarnation);
+    let row = view.partition(incarnation);
+    let disks = row.slots.iter().take(coding.shards()).map(|slot| {
+        let disk = slot.write_disk();
+        (disk, drawn.is_none() || up.contains(&disk))
+    });
+    Draw {
+        incarnation,
+        epoch: row.epoch,
+        disks: disks.collect(),
     }
-    let (_, mut drawn) = best?;
-    if ack::judge(view, coding, &drawn.disks).is_none() {
-        drawn.disks.iter_mut().for_each(|(_, ask)| *ask = true);
-    }
-    Some(drawn)
 }
 
 /// Reserves a shard on each disk that is to be asked. Also tells whether the view is stale.
@@ -308,7 +302,10 @@ async fn prepare(
         };
         async move {
             let service = path.nodes.service(header.disk).filter(|_| *ask)?;
-            Some(path.within(tuning::PREPARE_PATIENCE, service.prepare(header)).await)
+            Some(
+                path.within(tuning::PREPARE_PATIENCE, service.prepare(header))
+                    .await,
+            )
         }
     });
     let outcomes = join_all(calls).await;
@@ -334,8 +331,10 @@ async fn prepare(
 }
 
 fn could_be_met(view: &View, coding: Coding, lanes: &[Lane]) -> bool {
-    let taking: Vec<(DiskId, bool)> =
-        lanes.iter().map(|lane| (lane.disk, lane.upload.is_some())).collect();
+    let taking: Vec<(DiskId, bool)> = lanes
+        .iter()
+        .map(|lane| (lane.disk, lane.upload.is_some()))
+        .collect();
     ack::judge(view, coding, &taking).is_some()
 }
 

@@ -109,7 +109,10 @@ impl Layout {
             None => {}
             Some(wire::object::Place::Inline(bytes)) => ahead.push_back(Item::Inline {
                 bytes,
-                crc64nvme: object.attributes.as_ref().and_then(|row| crc64nvme(&row.checksums)),
+                crc64nvme: object
+                    .attributes
+                    .as_ref()
+                    .and_then(|row| crc64nvme(&row.checksums)),
             }),
             Some(wire::object::Place::Extents(list)) => {
                 ahead.extend(list.extents.into_iter().map(Item::Extent));
@@ -144,7 +147,9 @@ impl Layout {
                 continue;
             }
             match item {
-                Item::Inline { bytes, crc64nvme } => return self.inline(bytes, crc64nvme).map(Some),
+                Item::Inline { bytes, crc64nvme } => {
+                    return self.inline(bytes, crc64nvme).map(Some);
+                }
                 Item::Extent(extent) => return self.extent(&extent).map(Some),
                 item => self.unfold(item).await?,
             }
@@ -197,7 +202,12 @@ impl Layout {
             Item::Pages { next, pages, .. } | Item::PartPages { next, pages, .. }
                 if next >= pages => {}
             Item::Part(part) => self.ahead.push_front_all(from_part(part)?),
-            Item::Pages { manifest, next, pages, .. } => {
+            Item::Pages {
+                manifest,
+                next,
+                pages,
+                ..
+            } => {
                 let page = page(&self.metadata, &manifest, next).await?;
                 self.ahead.push_front(Item::Pages {
                     manifest,
@@ -205,16 +215,22 @@ impl Layout {
                     pages,
                     length: None,
                 });
-                self.ahead.push_front_all(page.extents.into_iter().map(Item::Extent).collect());
+                self.ahead
+                    .push_front_all(page.extents.into_iter().map(Item::Extent).collect());
             }
-            Item::PartPages { manifest, next, pages } => {
+            Item::PartPages {
+                manifest,
+                next,
+                pages,
+            } => {
                 let page = page(&self.metadata, &manifest, next).await?;
                 self.ahead.push_front(Item::PartPages {
                     manifest,
                     next: next + 1,
                     pages,
                 });
-                self.ahead.push_front_all(page.parts.into_iter().map(Item::Part).collect());
+                self.ahead
+                    .push_front_all(page.parts.into_iter().map(Item::Part).collect());
             }
             leaf => self.ahead.push_front(leaf),
         }
@@ -257,7 +273,9 @@ pub(crate) async fn find_part(
 
 /// The full-object CRC-64/NVME among the checksums of a row.
 pub(crate) fn crc64nvme(checksums: &[wire::Checksum]) -> Option<u64> {
-    let found = checksums.iter().find(|sum| sum.algorithm == "crc64nvme" && !sum.composite)?;
+    let found = checksums
+        .iter()
+        .find(|sum| sum.algorithm == "crc64nvme" && !sum.composite)?;
     found.value.as_ref().try_into().ok().map(u64::from_be_bytes)
 }
 
@@ -300,5 +318,11 @@ impl PushFrontAll for VecDeque<Item> {
 pub(crate) fn coding(row: Option<wire::Coding>) -> Option<Coding> {
     let row = row?;
     let byte = |number: u32| u8::try_from(number).ok();
-    Coding::from_parts(byte(row.data)?, byte(row.parity)?, row.cell, byte(row.layout)?).ok()
+    Coding::from_parts(
+        byte(row.data)?,
+        byte(row.parity)?,
+        row.cell,
+        byte(row.layout)?,
+    )
+    .ok()
 }

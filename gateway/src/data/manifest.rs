@@ -106,7 +106,12 @@ mod tests {
             length: u32::MAX,
             crc64nvme: u64::MAX,
             table_digest: Bytes::from_static(&[3; 16]),
-            coding: Some(wire::Coding { data: 16, parity: 4, cell: 1 << 20, layout: 1 }),
+            coding: Some(wire::Coding {
+                data: 16,
+                parity: 4,
+                cell: 1 << 20,
+                layout: 1,
+            }),
             epoch: u64::MAX,
             debt: vec![debt; debts],
         }

@@ -1,6 +1,6 @@
 //! Which storage node serves a disk, and which disks are better left alone for a moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +57,14 @@ impl Nodes {
         let now = self.clock.monotonic();
         self.services.contains_key(&disk)
             && self.down().get(&disk).is_none_or(|down| down.until <= now)
+    }
+
+    /// The disks that are up.
+    pub(crate) fn up(&self) -> BTreeSet<DiskId> {
+        let now = self.clock.monotonic();
+        let down = self.down();
+        let is_up = |disk: &DiskId| down.get(disk).is_none_or(|down| down.until <= now);
+        self.services.keys().copied().filter(is_up).collect()
     }
 
     /// Remembers that the disk failed a call just now.

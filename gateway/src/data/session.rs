@@ -307,6 +307,25 @@ impl Sessions {
             }
             self.retire_stale(&mut self.held());
             self.end_idle().await;
+            self.say_alive().await;
+        }
+    }
+
+    /// Without this the leader would expire a session whose one long upload proposes nothing.
+    async fn say_alive(&self) {
+        let open: Vec<u64> = {
+            let held = self.held();
+            held.current
+                .iter()
+                .chain(&held.retired)
+                .map(|session| session.id)
+                .collect()
+        };
+        if open.is_empty() {
+            return;
+        }
+        if let Err(error) = self.metadata.service().keep_alive(&open).await {
+            tracing::warn!(%error, "sessions could not be kept alive");
         }
     }
 

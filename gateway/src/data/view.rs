@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use cairn_model::{Coding, DiskId, Incarnation, NodeId, limits};
+use cairn_placement::{PartitionRow, PartitionTable, Slot};
 use cairn_wire::metadata as wire;
 use cairn_world::Clock;
 
@@ -42,33 +43,6 @@ pub(crate) enum Domain {
     Zone(String),
 }
 
-/// One slot of a partition: where its shard is, and where it is moving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Slot {
-    pub(crate) current: DiskId,
-    pub(crate) next: Option<DiskId>,
-}
-
-impl Slot {
-    /// Where a new shard goes: the mover's pass starts after every session that wrote to `current`
-    /// alone has ended, so what is written now goes where the slot is heading.
-    pub(crate) fn target(&self) -> DiskId {
-        self.next.unwrap_or(self.current)
-    }
-
-    /// Where the shard of an older writing may be, likeliest first.
-    pub(crate) fn candidates(&self) -> impl Iterator<Item = DiskId> {
-        std::iter::once(self.current).chain(self.next)
-    }
-}
-
-/// A partition's disks: slot i holds shard i.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Partition {
-    pub(crate) epoch: u64,
-    pub(crate) slots: Vec<Slot>,
-}
-
 /// A view of the cluster.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -77,8 +51,7 @@ pub(crate) struct View {
     pub(crate) location_constraints: Vec<String>,
     coding: Coding,
     level: Level,
-    bits: u32,
-    partitions: Vec<Partition>,
+    table: PartitionTable,
     disks: BTreeMap<DiskId, Seat>,
 }
 
@@ -91,17 +64,22 @@ impl View {
     /// `Unavailable` before the cluster is initialised, `Protocol` for what makes no sense.
     pub(crate) fn read(answer: wire::ClusterAnswer) -> Result<Self, QueryError> {
         if answer.cluster.is_empty() {
-            return Err(QueryError::Unavailable("the cluster is not initialised".to_owned()));
+            return Err(QueryError::Unavailable(
+                "the cluster is not initialised".to_owned(),
+            ));
         }
         let class = answer.classes.first().ok_or(MALFORMED)?;
         let coding = layout::coding(class.coding).ok_or(MALFORMED)?;
-        let bits = answer.partition_bits;
-        let partitions: Vec<Partition> =
-            answer.partitions.into_iter().map(partition).collect::<Result<_, _>>()?;
-        let complete = (1..=limits::PARTITION_BITS_MAX).contains(&bits)
-            && partitions.len() == 1 << bits
-            && partitions.iter().all(|row| row.slots.len() >= coding.shards());
-        if !complete {
+        let rows: Vec<PartitionRow> = answer
+            .partitions
+            .into_iter()
+            .map(partition)
+            .collect::<Result<_, _>>()?;
+        let table = PartitionTable::new(0, answer.partition_bits, rows).map_err(|error| {
+            tracing::error!(%error, "the partition table makes no sense");
+            MALFORMED
+        })?;
+        if table.slots() < coding.shards() {
             return Err(MALFORMED);
         }
         Ok(Self {
@@ -110,9 +88,12 @@ impl View {
             location_constraints: answer.location_constraints,
             coding,
             level: level(&class.domain)?,
-            bits,
-            partitions,
-            disks: answer.disks.into_iter().map(seat).collect::<Result<_, _>>()?,
+            table,
+            disks: answer
+                .disks
+                .into_iter()
+                .map(seat)
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -125,9 +106,14 @@ impl View {
         }
     }
 
+    /// Where partitions lie: slot i of a row holds shard i.
+    pub(crate) fn table(&self) -> &PartitionTable {
+        &self.table
+    }
+
     /// The partition of a writing.
-    pub(crate) fn partition(&self, incarnation: Incarnation) -> Option<&Partition> {
-        self.partitions.get(usize::try_from(incarnation.partition(self.bits)).ok()?)
+    pub(crate) fn partition(&self, incarnation: Incarnation) -> &PartitionRow {
+        self.table.row_of(incarnation).1
     }
 
     /// The failure domain a disk counts in; a disk that is no member counts in none.
@@ -162,7 +148,7 @@ fn seat(row: wire::Disk) -> Result<(DiskId, Seat), QueryError> {
     Ok((disk(&row.disk)?, seat))
 }
 
-fn partition(row: wire::PartitionRow) -> Result<Partition, QueryError> {
+fn partition(row: wire::PartitionRow) -> Result<PartitionRow, QueryError> {
     let slot = |(at, current): (usize, &Bytes)| {
         let next = row.next.get(at).filter(|next| !next.is_empty());
         Ok(Slot {
@@ -170,9 +156,14 @@ fn partition(row: wire::PartitionRow) -> Result<Partition, QueryError> {
             next: next.map(disk).transpose()?,
         })
     };
-    Ok(Partition {
+    Ok(PartitionRow {
         epoch: row.epoch,
-        slots: row.current.iter().enumerate().map(slot).collect::<Result<_, _>>()?,
+        slots: row
+            .current
+            .iter()
+            .enumerate()
+            .map(slot)
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -196,7 +187,10 @@ impl Views {
     }
 
     fn cached(&self) -> Option<Arc<View>> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The view, read where there is none yet.
@@ -214,14 +208,19 @@ impl Views {
     ///
     /// # Errors
     /// As [`View::read`].
-    pub(crate) async fn newer_than(&self, stale: Option<&Arc<View>>) -> Result<Arc<View>, QueryError> {
+    pub(crate) async fn newer_than(
+        &self,
+        stale: Option<&Arc<View>>,
+    ) -> Result<Arc<View>, QueryError> {
         let _one_at_a_time = self.reading.lock().await;
         if let Some(view) = self.cached()
             && stale.is_none_or(|stale| !Arc::ptr_eq(stale, &view))
         {
             return Ok(view);
         }
-        let view = Arc::new(View::read(self.metadata.cluster(wire::GetCluster {}).await?)?);
+        let view = Arc::new(View::read(
+            self.metadata.cluster(wire::GetCluster {}).await?,
+        )?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&view));
         Ok(view)
     }

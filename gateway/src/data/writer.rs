@@ -50,9 +50,7 @@ pub(crate) trait Source: Send {
 
     /// Reads what follows the last byte and verifies the whole. The SHA-256 is one that was
     /// verified against the bytes, or made from them.
-    fn finish(
-        self,
-    ) -> impl Future<Output = Result<(Self::Proof, Option<Sha256>), S3Error>> + Send;
+    fn finish(self) -> impl Future<Output = Result<(Self::Proof, Option<Sha256>), S3Error>> + Send;
 }
 
 /// Where a body's bytes are.
@@ -94,7 +92,10 @@ pub(crate) async fn write<S: Source>(
         return Lines::open(path, session, domain).run(source).await;
     }
     let mut plain = buffer(length, stripe_len)?;
-    source.fill(&mut plain, index(length)?).await.map_err(WriteError::Body)?;
+    source
+        .fill(&mut plain, index(length)?)
+        .await
+        .map_err(WriteError::Body)?;
     let hash = !source.makes_sha256();
     let (proof, sha256) = source.finish().await.map_err(WriteError::Body)?;
     let mut chunk = ChunkWriter::open(path, session, domain, length, hash).await?;
@@ -106,7 +107,10 @@ pub(crate) async fn write<S: Source>(
 async fn inline<S: Source>(mut source: S) -> Result<(Written, S::Proof), WriteError> {
     let length = source.length();
     let mut plain = BytesMut::with_capacity(index(length)?);
-    source.fill(&mut plain, index(length)?).await.map_err(WriteError::Body)?;
+    source
+        .fill(&mut plain, index(length)?)
+        .await
+        .map_err(WriteError::Body)?;
     let (proof, _) = source.finish().await.map_err(WriteError::Body)?;
     let written = Written {
         crc64nvme: checksum(Crc64Nvme, &plain),
@@ -136,7 +140,9 @@ fn gather(extents: Vec<wire::ExtentWrite>) -> Written {
 /// An empty buffer with room for `length` bytes and the padding of their cells.
 fn buffer(length: u64, stripe_len: u64) -> Result<BytesMut, WriteError> {
     const PADDING: u64 = limits::SHARDS_MAX as u64 * (Coding::CELL_ALIGN + 1);
-    Ok(BytesMut::with_capacity(index(stripe_len.min(length + PADDING))?))
+    Ok(BytesMut::with_capacity(index(
+        stripe_len.min(length + PADDING),
+    )?))
 }
 
 fn index(length: u64) -> Result<usize, WriteError> {
@@ -219,7 +225,12 @@ impl Lines {
     }
 
     async fn feed_chunk<S: Source>(&self, source: &mut S, length: u64) -> Result<(), Fed> {
-        let view = self.path.views.get().await.map_err(|error| Fed::Error(error.into()))?;
+        let view = self
+            .path
+            .views
+            .get()
+            .await
+            .map_err(|error| Fed::Error(error.into()))?;
         let stripe_len = view.coding(length).stripe_len();
         let mut left = length;
         while left > 0 {
@@ -269,12 +280,18 @@ impl Chunks {
         while let Some(work) = waiting.recv().await {
             match work {
                 Work::Open(length, hash) => {
-                    let Self { path, session, domain, .. } = &self;
+                    let Self {
+                        path,
+                        session,
+                        domain,
+                        ..
+                    } = &self;
                     open = Some(ChunkWriter::open(path, session, *domain, length, hash).await?);
                 }
                 Work::Stripe(plain) => open.as_mut().ok_or_else(out_of_order)?.push(plain).await?,
                 Work::Seal(sha256) => {
-                    self.seal(open.take().ok_or_else(out_of_order)?, sha256).await?;
+                    self.seal(open.take().ok_or_else(out_of_order)?, sha256)
+                        .await?;
                 }
             }
         }
@@ -284,7 +301,10 @@ impl Chunks {
         while let Some(sealed) = self.sealing.join_next().await {
             self.note(sealed)?;
         }
-        self.sealed.into_iter().collect::<Option<_>>().ok_or_else(out_of_order)
+        self.sealed
+            .into_iter()
+            .collect::<Option<_>>()
+            .ok_or_else(out_of_order)
     }
 
     /// Seals behind, so that the disks' flush does not stop the body; few at once.
@@ -296,7 +316,8 @@ impl Chunks {
         }
         let at = self.sealed.len();
         self.sealed.push(None);
-        self.sealing.spawn(async move { (at, chunk.seal(sha256).await) });
+        self.sealing
+            .spawn(async move { (at, chunk.seal(sha256).await) });
         Ok(())
     }
 
@@ -317,7 +338,9 @@ struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> AbortOnDrop<Result<T, WriteError>> {
     async fn join(mut self) -> Result<T, WriteError> {
-        (&mut self.0).await.unwrap_or_else(|error| Err(WriteError::Internal(error.to_string())))
+        (&mut self.0)
+            .await
+            .unwrap_or_else(|error| Err(WriteError::Internal(error.to_string())))
     }
 }
 

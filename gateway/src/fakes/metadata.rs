@@ -50,6 +50,7 @@ pub(crate) struct State {
     log: Vec<Command>,
     faults: VecDeque<Fault>,
     down: bool,
+    kept_alive: Vec<Vec<u64>>,
     sequence: u64,
 }
 
@@ -154,6 +155,10 @@ impl State {
         &mut self.chunks
     }
 
+    pub(crate) fn kept_alive(&mut self) -> &mut Vec<Vec<u64>> {
+        &mut self.kept_alive
+    }
+
     fn carry_out(&mut self, session: u64, operation: u64, command: Command) -> wire::Reply {
         if session != 0 {
             if !self.open.contains(&session) {
@@ -230,5 +235,10 @@ impl MetadataService for FakeMetadata {
         Ok(wire::Answer {
             answer: Some(state.answer(query.query.unwrap())),
         })
+    }
+
+    async fn keep_alive(&self, sessions: &[u64]) -> Result<(), MetadataError> {
+        self.edit(|state| state.kept_alive.push(sessions.to_vec()));
+        Ok(())
     }
 }

@@ -105,8 +105,7 @@ impl GroupHeader {
     /// Writes the header's bytes.
     pub(super) fn encode(&self, seed: &Seed, place: Place) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
-        let flags =
-            if self.seal { FLAG_SEAL } else { 0 } | if self.first { FLAG_FIRST } else { 0 };
+        let flags = if self.seal { FLAG_SEAL } else { 0 } | if self.first { FLAG_FIRST } else { 0 };
         let mut out = bytes.as_mut_slice();
         out.put_u64_le(MAGIC);
         out.put_u64_le(self.lap);

@@ -30,15 +30,28 @@ fn name(settings: &JournalSettings) -> String {
 pub(super) fn load(disk: &dyn Disk, settings: &JournalSettings) -> Result<Identity, JournalError> {
     let opened = TwoSlot::open(disk, &name(settings), KIND)
         .map_err(|error| JournalError::failed("open identity", &error))?;
-    let Some((slots, value)) = opened else { return Ok(Identity::Missing) };
+    let Some((slots, value)) = opened else {
+        return Ok(Identity::Missing);
+    };
     let Some((ready, seed)) = value.as_deref().and_then(decode) else {
         return Ok(Identity::Unreadable);
     };
     if seed.cluster_id != settings.cluster_id || seed.node_id != settings.node_id {
-        let cluster = seed.cluster_id.iter().map(|byte| format!("{byte:02x}")).collect();
-        return Err(JournalError::Foreign { cluster, node: seed.node_id });
+        let cluster = seed
+            .cluster_id
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        return Err(JournalError::Foreign {
+            cluster,
+            node: seed.node_id,
+        });
     }
-    Ok(if ready { Identity::Ready(seed) } else { Identity::Unfinished(slots, seed) })
+    Ok(if ready {
+        Identity::Ready(seed)
+    } else {
+        Identity::Unfinished(slots, seed)
+    })
 }
 
 /// Begins a new journal: draws its salt and notes that it is unfinished.
@@ -49,7 +62,11 @@ pub(super) fn begin(
 ) -> Result<(TwoSlot, Seed), JournalError> {
     let mut salt = [0; 16];
     entropy.fill(&mut salt);
-    let seed = Seed { salt, cluster_id: settings.cluster_id, node_id: settings.node_id };
+    let seed = Seed {
+        salt,
+        cluster_id: settings.cluster_id,
+        node_id: settings.node_id,
+    };
     let slots = TwoSlot::create(disk, &name(settings), KIND, &encode(false, &seed))
         .map_err(|error| JournalError::failed("write identity", &error))?;
     Ok((slots, seed))
@@ -80,7 +97,11 @@ fn decode(mut value: &[u8]) -> Option<(bool, Seed)> {
         1 => true,
         _ => return None,
     };
-    let mut seed = Seed { salt: [0; 16], cluster_id: [0; 16], node_id: 0 };
+    let mut seed = Seed {
+        salt: [0; 16],
+        cluster_id: [0; 16],
+        node_id: 0,
+    };
     value.try_copy_to_slice(&mut seed.cluster_id).ok()?;
     seed.node_id = value.try_get_u64_le().ok()?;
     value.try_copy_to_slice(&mut seed.salt).ok()?;

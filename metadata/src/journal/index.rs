@@ -76,7 +76,10 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new(cache_len: usize) -> Self {
-        Self { cache_len, ..Self::default() }
+        Self {
+            cache_len,
+            ..Self::default()
+        }
     }
 
     pub(super) fn first_index(&self) -> Option<u64> {
@@ -85,7 +88,10 @@ impl Index {
 
     /// Last entry, else what was purged.
     pub(super) fn last(&self) -> Option<LogPosition> {
-        self.slots.back().map(|slot| slot.position).or(self.pointers.purged)
+        self.slots
+            .back()
+            .map(|slot| slot.position)
+            .or(self.pointers.purged)
     }
 
     /// Entries held.
@@ -103,7 +109,10 @@ impl Index {
         if let Some(expected) = self.expected()
             && expected != entry.position.index
         {
-            return Err(JournalError::Gap { expected, found: entry.position.index });
+            return Err(JournalError::Gap {
+                expected,
+                found: entry.position.index,
+            });
         }
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -126,7 +135,12 @@ impl Index {
         }
         let serial = self.next_serial;
         self.next_serial += 1;
-        self.slots.push_back(Slot { position, serial, location: Some(location), payload: None });
+        self.slots.push_back(Slot {
+            position,
+            serial,
+            location: Some(location),
+            payload: None,
+        });
         true
     }
 
@@ -167,7 +181,9 @@ impl Index {
     /// Lets go of the oldest durable payloads beyond the bound.
     pub(super) fn evict(&mut self) {
         while self.cached > self.cache_len {
-            let Some(slot) = self.slots.get_mut(self.evicted) else { return };
+            let Some(slot) = self.slots.get_mut(self.evicted) else {
+                return;
+            };
             if slot.location.is_none() {
                 return;
             }
@@ -194,7 +210,9 @@ impl Index {
 
     /// The place of the entry at `index`.
     pub(super) fn position(&self, index: u64) -> Option<LogPosition> {
-        self.slots.get(self.slot_at(index)?).map(|slot| slot.position)
+        self.slots
+            .get(self.slot_at(index)?)
+            .map(|slot| slot.position)
     }
 
     /// The entry at `index`.

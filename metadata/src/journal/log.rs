@@ -119,7 +119,9 @@ impl Drop for Thread {
 
 impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Journal").field("state", &self.state()).finish_non_exhaustive()
+        f.debug_struct("Journal")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,13 +142,15 @@ impl Journal {
         let failed = |error: std::io::Error| JournalError::failed("open the journal", &error);
         disk.create_dir(&settings.dir).map_err(failed)?;
         disk.sync_dir("").map_err(failed)?;
-        let held = disk.lock(&format!("{}/lock", settings.dir)).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::WouldBlock {
-                JournalError::Locked
-            } else {
-                failed(error)
-            }
-        })?;
+        let held = disk
+            .lock(&format!("{}/lock", settings.dir))
+            .map_err(|error| {
+                if error.kind() == std::io::ErrorKind::WouldBlock {
+                    JournalError::Locked
+                } else {
+                    failed(error)
+                }
+            })?;
         let (mut writer, index) = open_or_create(disk, &settings, entropy)?;
         writer.segments.fill().map_err(failed)?;
         let front = Front {
@@ -158,7 +162,12 @@ impl Journal {
             usage: JournalUsage::default(),
             committed_written: true,
         };
-        let back = Back { writer, staged: VecDeque::new(), sealed: false, lock: Some(held) };
+        let back = Back {
+            writer,
+            staged: VecDeque::new(),
+            sealed: false,
+            lock: Some(held),
+        };
         let shared = Arc::new(Shared {
             settings,
             front: Mutex::new(front),
@@ -171,8 +180,14 @@ impl Journal {
             Driver::Inline => None,
             Driver::Thread => Some(spawn(&shared)?),
         };
-        let thread = Thread { shared: shared.clone(), handle: Mutex::new(handle) };
-        Ok(Self { shared, thread: Arc::new(thread) })
+        let thread = Thread {
+            shared: shared.clone(),
+            handle: Mutex::new(handle),
+        };
+        Ok(Self {
+            shared,
+            thread: Arc::new(thread),
+        })
     }
 
     /// Adds entries that follow the last one.
@@ -183,12 +198,17 @@ impl Journal {
     pub fn append(&self, entries: Vec<LogEntry>, done: Done) -> Result<(), JournalError> {
         let max = self.shared.settings.entry_len_max;
         if let Some(entry) = entries.iter().find(|entry| entry.payload.len() > max) {
-            return Err(JournalError::TooLong { len: entry.payload.len() });
+            return Err(JournalError::TooLong {
+                len: entry.payload.len(),
+            });
         }
         for (entry, next) in entries.iter().zip(entries.iter().skip(1)) {
             let expected = entry.position.index.saturating_add(1);
             if next.position.index != expected {
-                return Err(JournalError::Gap { expected, found: next.position.index });
+                return Err(JournalError::Gap {
+                    expected,
+                    found: next.position.index,
+                });
             }
         }
         self.submit(|front| {
@@ -197,14 +217,22 @@ impl Journal {
             if count == 0 {
                 // Nothing to write, but it must not overtake what is before it.
                 let keep = front.index.last().map(|last| last.index);
-                front.queue.push_back(Pending { record: Record::Truncate(keep), serial: 0, done });
+                front.queue.push_back(Pending {
+                    record: Record::Truncate(keep),
+                    serial: 0,
+                    done,
+                });
                 return Ok(());
             }
             for (at, entry) in entries.into_iter().enumerate() {
                 let record = Record::Entry(entry.position, entry.payload.clone());
                 let serial = front.index.push(entry)?;
                 let done = if at + 1 == count { done.take() } else { None };
-                front.queue.push_back(Pending { record, serial, done });
+                front.queue.push_back(Pending {
+                    record,
+                    serial,
+                    done,
+                });
             }
             Ok(())
         })
@@ -218,7 +246,11 @@ impl Journal {
         self.submit(|front| {
             front.index.pointers.vote = Some(vote);
             let record = Record::Vote(vote);
-            front.queue.push_back(Pending { record, serial: 0, done: Some(done) });
+            front.queue.push_back(Pending {
+                record,
+                serial: 0,
+                done: Some(done),
+            });
             Ok(())
         })
     }
@@ -231,7 +263,11 @@ impl Journal {
         self.submit(|front| {
             front.index.truncate(keep);
             let record = Record::Truncate(keep);
-            front.queue.push_back(Pending { record, serial: 0, done: Some(done) });
+            front.queue.push_back(Pending {
+                record,
+                serial: 0,
+                done: Some(done),
+            });
             Ok(())
         })
     }
@@ -244,7 +280,11 @@ impl Journal {
         self.submit(|front| {
             front.index.purge(upto);
             let record = Record::Purged(upto);
-            front.queue.push_back(Pending { record, serial: 0, done: Some(done) });
+            front.queue.push_back(Pending {
+                record,
+                serial: 0,
+                done: Some(done),
+            });
             Ok(())
         })
     }
@@ -299,7 +339,11 @@ impl Journal {
     #[must_use]
     pub fn is_durable(&self, index: u64) -> bool {
         let front = lock(&self.shared.front);
-        front.index.pointers.purged.is_some_and(|purged| index <= purged.index)
+        front
+            .index
+            .pointers
+            .purged
+            .is_some_and(|purged| index <= purged.index)
             || front.index.is_durable(index)
     }
 
@@ -377,7 +421,9 @@ impl Journal {
             to: location.offset + u64::from(location.len),
             reason,
         };
-        let Some(handle) = handle else { return Err(damaged("its file is gone".to_owned())) };
+        let Some(handle) = handle else {
+            return Err(damaged("its file is gone".to_owned()));
+        };
         let payload = window
             .read(handle.as_ref(), location)
             .map_err(|error| damaged(error.to_string()))?;
@@ -454,14 +500,20 @@ fn open_or_create(
         Identity::Ready(seed) => return recovery::recover(seed, segments, settings),
         Identity::Unfinished(slots, seed) => {
             if recovery::was_used(&seed, &mut segments) {
-                return Err(no_identity(settings, "the identity says unfinished, the log does not"));
+                return Err(no_identity(
+                    settings,
+                    "the identity says unfinished, the log does not",
+                ));
             }
             segments.clear().map_err(wipe)?;
             drop(slots);
         }
         Identity::Missing | Identity::Unreadable => {
             if !segments.is_empty() {
-                return Err(no_identity(settings, "there are segments and no readable identity"));
+                return Err(no_identity(
+                    settings,
+                    "there are segments and no readable identity",
+                ));
             }
         }
     }
@@ -481,7 +533,11 @@ fn no_identity(settings: &JournalSettings, reason: &str) -> JournalError {
 }
 
 fn files(writer: &Writer) -> BTreeMap<u32, Arc<dyn DiskFile>> {
-    writer.segments.iter().map(|(number, segment)| (number, segment.file.clone())).collect()
+    writer
+        .segments
+        .iter()
+        .map(|(number, segment)| (number, segment.file.clone()))
+        .collect()
 }
 
 fn spawn(shared: &Arc<Shared>) -> Result<JoinHandle<()>, JournalError> {
@@ -532,8 +588,8 @@ impl Shared {
                 front.index.written(index, serial, location);
             }
             front.index.evict();
-            front.committed_written = written.committed == committed
-                && front.index.pointers.committed == committed;
+            front.committed_written =
+                written.committed == committed && front.index.pointers.committed == committed;
             front.usage.groups += 1;
             if front.files.len() != writer.segments.count() {
                 front.files = files(writer);
@@ -665,7 +721,11 @@ impl Window {
         let mut buf = AlignedBuf::zeroed(needed.max(READ_AHEAD));
         let read = file.read_at(buf.as_mut_slice(), from)?;
         let bytes = Bytes::from_owner(buf).slice(..read);
-        *self = Self { file: location.file, from, bytes };
+        *self = Self {
+            file: location.file,
+            from,
+            bytes,
+        };
         Ok(self.slice(location))
     }
 

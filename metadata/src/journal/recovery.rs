@@ -47,7 +47,13 @@ pub(super) fn recover(
     if walk.expected <= durable_upto {
         return Err(walk.damage(&chain));
     }
-    let Walk { expected, end, index, runs, .. } = walk;
+    let Walk {
+        expected,
+        end,
+        index,
+        runs,
+        ..
+    } = walk;
     let Some((current, lap, at)) = end else {
         return Err(lost(&segments, settings, "no group is whole"));
     };
@@ -83,8 +89,10 @@ pub(super) fn was_used(seed: &Seed, segments: &mut Segments) -> bool {
 }
 
 fn scan(seed: &Seed, segments: &mut Segments) -> BTreeMap<u32, Headers> {
-    let files: Vec<_> =
-        segments.iter().map(|(number, segment)| (number, segment.clone())).collect();
+    let files: Vec<_> = segments
+        .iter()
+        .map(|(number, segment)| (number, segment.clone()))
+        .collect();
     let mut scanned = BTreeMap::new();
     for (number, segment) in files {
         let mut headers = scan_file(seed, number, segment.file.as_ref(), segment.len);
@@ -112,7 +120,10 @@ fn scan_file(seed: &Seed, number: u32, file: &dyn DiskFile, len: u64) -> Headers
         }
         let bytes = buf.as_slice().get(..step).unwrap_or_default();
         for (block, at) in bytes.chunks(BLOCK).zip((offset..len).step_by(BLOCK)) {
-            let place = Place { file: number, offset: at };
+            let place = Place {
+                file: number,
+                offset: at,
+            };
             if let Some(header) = GroupHeader::decode(seed, place, block) {
                 headers.insert(at, header);
             }
@@ -124,7 +135,9 @@ fn scan_file(seed: &Seed, number: u32, file: &dyn DiskFile, len: u64) -> Headers
 
 /// Reads up to the end of the file; bytes past it are zeros.
 fn read_whole(file: &dyn DiskFile, buf: &mut [u8], offset: u64, len: u64) -> bool {
-    let wanted = usize::try_from(len - offset).unwrap_or(usize::MAX).min(buf.len());
+    let wanted = usize::try_from(len - offset)
+        .unwrap_or(usize::MAX)
+        .min(buf.len());
     let (head, tail) = buf.split_at_mut(wanted);
     tail.fill(0);
     matches!(file.read_at(head, offset), Ok(read) if read == wanted)
@@ -138,7 +151,12 @@ fn payload(seed: &Seed, segments: &Segments, place: Place, header: &GroupHeader)
         return None;
     }
     let mut buf = AlignedBuf::zeroed(usize::try_from(len).ok()?);
-    if !read_whole(segment.file.as_ref(), buf.as_mut_slice(), place.offset, segment.len) {
+    if !read_whole(
+        segment.file.as_ref(),
+        buf.as_mut_slice(),
+        place.offset,
+        segment.len,
+    ) {
         return None;
     }
     let end = HEADER_LEN + header.payload_len as usize;
@@ -160,13 +178,21 @@ fn chain(
     let mut candidates: Vec<(Place, GroupHeader)> = scanned
         .iter()
         .flat_map(|(file, headers)| {
-            headers.iter().map(|(at, header)| (Place { file: *file, offset: *at }, *header))
+            headers.iter().map(|(at, header)| {
+                (
+                    Place {
+                        file: *file,
+                        offset: *at,
+                    },
+                    *header,
+                )
+            })
         })
         .collect();
     candidates.sort_by_key(|(_, header)| Reverse((header.number, !header.seal)));
-    let top = candidates.iter().find(|(place, header)| {
-        header.seal || payload(seed, segments, *place, header).is_some()
-    });
+    let top = candidates
+        .iter()
+        .find(|(place, header)| header.seal || payload(seed, segments, *place, header).is_some());
     let Some((_, top)) = top else {
         return Err(lost(segments, settings, "no group is whole"));
     };
@@ -227,8 +253,13 @@ impl<'a> Walk<'a> {
             if header.seal || header.number != self.expected || header.first != (at == 0) {
                 break;
             }
-            let place = Place { file: link.file, offset: at };
-            let Some(payload) = payload(self.seed, self.segments, place, header) else { break };
+            let place = Place {
+                file: link.file,
+                offset: at,
+            };
+            let Some(payload) = payload(self.seed, self.segments, place, header) else {
+                break;
+            };
             if !self.replay(place, header, &payload) {
                 return Err(self.damaged(place, at + header.disk_len(), "its records make no log"));
             }
@@ -240,12 +271,16 @@ impl<'a> Walk<'a> {
     }
 
     fn replay(&mut self, place: Place, header: &GroupHeader, payload: &Bytes) -> bool {
-        let Some(records) = format::decode_records(payload) else { return false };
+        let Some(records) = format::decode_records(payload) else {
+            return false;
+        };
         for (record, end) in records {
             self.runs.apply(&record, header.lap);
             match &record {
                 Record::Entry(position, bytes) => {
-                    let Ok(len) = u32::try_from(bytes.len()) else { return false };
+                    let Ok(len) = u32::try_from(bytes.len()) else {
+                        return false;
+                    };
                     let location = Location {
                         file: place.file,
                         offset: place.offset + (HEADER_LEN + end - bytes.len()) as u64,
@@ -274,19 +309,30 @@ impl<'a> Walk<'a> {
         let stuck = self.end.map_or((0, 0), |(_, lap, at)| (lap, at));
         for link in chain.iter().filter(|link| link.lap >= stuck.0) {
             let from = if link.lap == stuck.0 { stuck.1 } else { 0 };
-            let here = link.headers.get(&from).is_some_and(|header| {
-                header.number == self.expected && !header.seal
-            });
+            let here = link
+                .headers
+                .get(&from)
+                .is_some_and(|header| header.number == self.expected && !header.seal);
             let next = beyond(link, from + BLOCK as u64);
             if here || next.is_some() {
-                let len = self.segments.get(link.file).map_or(from, |segment| segment.len);
-                let place = Place { file: link.file, offset: from };
+                let len = self
+                    .segments
+                    .get(link.file)
+                    .map_or(from, |segment| segment.len);
+                let place = Place {
+                    file: link.file,
+                    offset: from,
+                };
                 return self.damaged(place, next.unwrap_or(len), "an acknowledged group is bad");
             }
         }
         let (file, _, at) = self.end.unwrap_or((0, 0, 0));
         let to = self.segments.get(file).map_or(at, |segment| segment.len);
-        self.damaged(Place { file, offset: at }, to, "acknowledged groups are missing")
+        self.damaged(
+            Place { file, offset: at },
+            to,
+            "acknowledged groups are missing",
+        )
     }
 
     fn damaged(&self, place: Place, to: u64, reason: &str) -> JournalError {
@@ -302,9 +348,14 @@ impl<'a> Walk<'a> {
 /// Wipes the header of a torn last group, so that its number can be used again.
 fn cut(segments: &mut Segments, chain: &[Link], expected: u64) -> Result<(), JournalError> {
     for link in chain {
-        for (at, _) in link.headers.iter().filter(|(_, header)| header.number >= expected && !header.seal)
+        for (at, _) in link
+            .headers
+            .iter()
+            .filter(|(_, header)| header.number >= expected && !header.seal)
         {
-            let Some(segment) = segments.get(link.file) else { continue };
+            let Some(segment) = segments.get(link.file) else {
+                continue;
+            };
             let zeros = AlignedBuf::zeroed(BLOCK);
             segment
                 .file

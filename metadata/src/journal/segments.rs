@@ -48,9 +48,13 @@ impl Segments {
             .map_err(|error| JournalError::failed("list the journal", &error))?;
         for number in names.iter().filter_map(|name| parse(name)) {
             let name = segments.name(number);
-            let opened = segments.disk.open(&name, OpenMode::Existing, Access::Direct);
+            let opened = segments
+                .disk
+                .open(&name, OpenMode::Existing, Access::Direct);
             let file = opened.map_err(|error| JournalError::failed(&name, &error))?;
-            let len = file.len().map_err(|error| JournalError::failed(&name, &error))?;
+            let len = file
+                .len()
+                .map_err(|error| JournalError::failed(&name, &error))?;
             segments.files.insert(number, Segment { file, len, lap: 0 });
         }
         Ok(segments)
@@ -70,7 +74,9 @@ impl Segments {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Segment)> {
-        self.files.iter().map(|(number, segment)| (*number, segment))
+        self.files
+            .iter()
+            .map(|(number, segment)| (*number, segment))
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&Segment> {
@@ -85,18 +91,28 @@ impl Segments {
 
     /// Newest lap of any file.
     pub(super) fn newest_lap(&self) -> u64 {
-        self.files.values().map(|segment| segment.lap).max().unwrap_or(0)
+        self.files
+            .values()
+            .map(|segment| segment.lap)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Segments with a lap at or above `oldest`.
     pub(super) fn live(&self, oldest: u64) -> usize {
-        self.files.values().filter(|segment| segment.lap >= oldest).count()
+        self.files
+            .values()
+            .filter(|segment| segment.lap >= oldest)
+            .count()
     }
 
     /// A file whose lap is below `oldest`, to be used next.
     pub(super) fn free(&self, oldest: u64) -> Option<u32> {
         let whole = |segment: &Segment| segment.lap < oldest && segment.len == self.segment_len;
-        self.files.iter().find(|(_, segment)| whole(segment)).map(|(number, _)| *number)
+        self.files
+            .iter()
+            .find(|(_, segment)| whole(segment))
+            .map(|(number, _)| *number)
     }
 
     /// Makes one more file of zeros; durable when it returns.
@@ -114,7 +130,14 @@ impl Segments {
             return Err(error);
         }
         self.disk.sync_dir(&self.dir)?;
-        self.files.insert(number, Segment { file, len: self.segment_len, lap: 0 });
+        self.files.insert(
+            number,
+            Segment {
+                file,
+                len: self.segment_len,
+                lap: 0,
+            },
+        );
         Ok(number)
     }
 
@@ -175,7 +198,10 @@ fn zero(file: &dyn DiskFile, len: u64) -> io::Result<()> {
     let zeros = AlignedBuf::zeroed(SWEEP_LEN.min(usize::try_from(len).unwrap_or(SWEEP_LEN)));
     while offset < len {
         let left = usize::try_from(len - offset).unwrap_or(usize::MAX);
-        let piece = zeros.as_slice().get(..left.min(zeros.len())).unwrap_or_default();
+        let piece = zeros
+            .as_slice()
+            .get(..left.min(zeros.len()))
+            .unwrap_or_default();
         file.write_at(piece, offset)?;
         offset += piece.len() as u64;
     }

@@ -4,21 +4,21 @@ use cairn_model::limits;
 use std::time::Duration;
 
 /// Bytes of a segment file.
-pub const SEGMENT_LEN: u64 = 16 * limits::MIB;
+pub(super) const SEGMENT_LEN: u64 = 16 * limits::MIB;
 /// Segment files of a ring at rest.
-pub const SEGMENTS: u32 = 4;
+pub(super) const SEGMENTS: u32 = 4;
 /// Payload bytes of one group: what one write and one sync carry.
-pub const GROUP_LEN: usize = limits::MIB as usize;
+pub(super) const GROUP_LEN: usize = limits::MIB as usize;
 /// Bytes of recent entries kept in memory.
-pub const CACHE_LEN: usize = 16 * limits::MIB as usize;
+pub(super) const CACHE_LEN: usize = 16 * limits::MIB as usize;
 /// Quiet time after which the last group is sealed.
-pub const SEAL_AFTER: Duration = Duration::from_millis(1);
+pub(super) const SEAL_AFTER: Duration = Duration::from_millis(1);
 /// Bytes read at once when old entries are wanted.
 pub(super) const READ_AHEAD: usize = 256 * limits::KIB as usize;
 /// Bytes moved at once while a file is zeroed or scanned.
 pub(super) const SWEEP_LEN: usize = limits::MIB as usize;
 /// Shortest segment: it must hold one entry of full length, its state, and a seal.
-pub const SEGMENT_LEN_MIN: u64 = 16 * limits::KIB;
+pub(super) const SEGMENT_LEN_MIN: u64 = 16 * limits::KIB;
 
 /// Who drives the writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +75,11 @@ impl JournalSettings {
 
     /// Why the settings cannot be used, if so.
     pub(super) fn fault(&self) -> Option<&'static str> {
-        let room = self.segment_len.saturating_sub(2 * super::format::BLOCK as u64);
-        if self.segment_len < SEGMENT_LEN_MIN || !self.segment_len.is_multiple_of(super::format::BLOCK as u64)
+        let room = self
+            .segment_len
+            .saturating_sub(2 * super::format::BLOCK as u64);
+        if self.segment_len < SEGMENT_LEN_MIN
+            || !self.segment_len.is_multiple_of(super::format::BLOCK as u64)
         {
             return Some("segment_len must be a multiple of 4 KiB and at least 16 KiB");
         }

@@ -45,7 +45,11 @@ impl TwoSlot {
         let blank = AlignedBuf::zeroed(2 * SLOT_LEN);
         file.write_at(blank.as_slice(), 0)?;
         file.sync()?;
-        let mut slots = Self { file, kind, sequence: 0 };
+        let mut slots = Self {
+            file,
+            kind,
+            sequence: 0,
+        };
         slots.write(value)?;
         disk.sync_dir(parent(name))?;
         Ok(slots)
@@ -77,7 +81,14 @@ impl TwoSlot {
             }
         }
         let sequence = newest.as_ref().map_or(0, |(sequence, _)| *sequence);
-        Ok(Some((Self { file, kind, sequence }, newest.map(|(_, value)| value))))
+        Ok(Some((
+            Self {
+                file,
+                kind,
+                sequence,
+            },
+            newest.map(|(_, value)| value),
+        )))
     }
 
     /// Replaces the value; durable when it returns.
@@ -85,7 +96,8 @@ impl TwoSlot {
         let sequence = self.sequence + 1;
         let mut block = AlignedBuf::zeroed(SLOT_LEN);
         encode(self.kind, sequence, value, block.as_mut_slice())?;
-        self.file.write_at(block.as_slice(), (sequence % 2) * SLOT_LEN as u64)?;
+        self.file
+            .write_at(block.as_slice(), (sequence % 2) * SLOT_LEN as u64)?;
         self.file.sync()?;
         self.sequence = sequence;
         Ok(())
@@ -105,7 +117,10 @@ fn sum(kind: &[u8], bytes: &[u8]) -> u64 {
 
 fn encode(kind: &[u8], sequence: u64, value: &[u8], mut block: &mut [u8]) -> io::Result<()> {
     if value.len() > VALUE_LEN_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "value too long for its slot"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "value too long for its slot",
+        ));
     }
     let mut bytes = Vec::with_capacity(HEAD_LEN + value.len() + 8);
     bytes.put_u64_le(MAGIC);

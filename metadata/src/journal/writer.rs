@@ -59,7 +59,9 @@ impl Writer {
         mut segments: Segments,
         group_len: usize,
     ) -> Result<Self, JournalError> {
-        segments.fill().map_err(|error| JournalError::failed("make segments", &error))?;
+        segments
+            .fill()
+            .map_err(|error| JournalError::failed("make segments", &error))?;
         let mut writer = Self {
             seed,
             segments,
@@ -87,12 +89,17 @@ impl Writer {
         queue: &mut VecDeque<Pending>,
         committed: Option<LogPosition>,
     ) -> Result<Written, JournalError> {
-        let wanted = queue.front().map_or(0, |pending| pending.record.encoded_len());
+        let wanted = queue
+            .front()
+            .map_or(0, |pending| pending.record.encoded_len());
         let first = self.room().is_none_or(|room| room < wanted);
         if first {
             self.rotate()?;
         }
-        let place = Place { file: self.current, offset: self.at };
+        let place = Place {
+            file: self.current,
+            offset: self.at,
+        };
         let mut payload = Vec::new();
         if first {
             for record in self.pointers.records() {
@@ -100,13 +107,19 @@ impl Writer {
             }
         }
         let state_len = payload.len();
-        let limit = self.room().unwrap_or(0).saturating_sub(state_len).min(self.group_len.max(wanted));
+        let limit = self
+            .room()
+            .unwrap_or(0)
+            .saturating_sub(state_len)
+            .min(self.group_len.max(wanted));
         let mut written = Written::default();
         while let Some(pending) = queue.front() {
             if payload.len() - state_len + pending.record.encoded_len() > limit {
                 break;
             }
-            let Some(pending) = queue.pop_front() else { break };
+            let Some(pending) = queue.pop_front() else {
+                break;
+            };
             self.take(pending, place, &mut payload, &mut written);
         }
         if let Some(committed) = committed
@@ -149,7 +162,9 @@ impl Writer {
             durable_upto: self.next_number - 1,
             oldest_lap: self.runs.oldest(self.lap),
             payload_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
-            payload_sum: self.seed.payload_sum(place, self.lap, self.next_number, payload),
+            payload_sum: self
+                .seed
+                .payload_sum(place, self.lap, self.next_number, payload),
             seal: false,
             first,
         };
@@ -167,7 +182,10 @@ impl Writer {
         if self.sealed {
             return Ok(());
         }
-        let place = Place { file: self.current, offset: self.at };
+        let place = Place {
+            file: self.current,
+            offset: self.at,
+        };
         let header = GroupHeader {
             lap: self.lap,
             number: self.next_number,
@@ -190,7 +208,10 @@ impl Writer {
         for (to, from) in buf.as_mut_slice().iter_mut().zip(&head) {
             *to = *from;
         }
-        if let Some(body) = buf.as_mut_slice().get_mut(HEADER_LEN..HEADER_LEN + payload.len()) {
+        if let Some(body) = buf
+            .as_mut_slice()
+            .get_mut(HEADER_LEN..HEADER_LEN + payload.len())
+        {
             body.copy_from_slice(payload);
         }
         let Some(segment) = self.segments.get(place.file) else {
@@ -226,8 +247,10 @@ impl Writer {
 
     /// Work for quiet moments: a spare segment before it is needed, none more than that.
     pub(super) fn tidy(&mut self) -> Result<(), JournalError> {
-        let half_full =
-            self.segments.get(self.current).is_some_and(|segment| self.at > segment.len / 2);
+        let half_full = self
+            .segments
+            .get(self.current)
+            .is_some_and(|segment| self.at > segment.len / 2);
         if half_full && self.segments.free(self.durable_oldest).is_none() {
             match self.segments.grow() {
                 Ok(_) => self.short_of_space = false,

@@ -11,7 +11,10 @@ use cairn_wire::metadata::{
 pub fn plan(work: &GarbageAnswer) -> Vec<Command> {
     let mut commands = Vec::new();
     for end in &work.ends {
-        commands.push(Command::EndSession(EndSession { target: end.session, expired: false }));
+        commands.push(Command::EndSession(EndSession {
+            target: end.session,
+            expired: false,
+        }));
     }
     for abort in &work.aborts {
         commands.push(Command::AbortUpload(AbortUpload {
@@ -32,7 +35,9 @@ pub fn plan(work: &GarbageAnswer) -> Vec<Command> {
         }));
     }
     for items in work.deletable.chunks(limits::DELETE_CHUNKS_PER_ENTRY) {
-        commands.push(Command::BeginDelete(BeginDelete { items: items.to_vec() }));
+        commands.push(Command::BeginDelete(BeginDelete {
+            items: items.to_vec(),
+        }));
     }
     commands
 }
@@ -49,11 +54,20 @@ mod tests {
 
     #[test]
     fn a_dead_bucket_is_forgotten_only_after_its_uploads() {
-        let mut work = GarbageAnswer { dead_buckets: vec![7], ..GarbageAnswer::default() };
-        work.aborts.push(AbortWork { bucket: 7, ..AbortWork::default() });
+        let mut work = GarbageAnswer {
+            dead_buckets: vec![7],
+            ..GarbageAnswer::default()
+        };
+        work.aborts.push(AbortWork {
+            bucket: 7,
+            ..AbortWork::default()
+        });
         assert!(matches!(plan(&work).as_slice(), [Command::AbortUpload(_)]));
         work.aborts.clear();
-        assert!(matches!(plan(&work).as_slice(), [Command::ForgetBucket(ForgetBucket { bucket: 7 })]));
+        assert!(matches!(
+            plan(&work).as_slice(),
+            [Command::ForgetBucket(ForgetBucket { bucket: 7 })]
+        ));
     }
 
     #[test]

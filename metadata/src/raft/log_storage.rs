@@ -1,7 +1,7 @@
 //! The journal under openraft's log traits.
 
-use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::OptionalSend;
+use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -63,7 +63,10 @@ impl RaftLogReader<TypeConfig> for LogStorage {
         &mut self,
         range: RB,
     ) -> Result<Vec<RaftEntry>, io::Error> {
-        let entries = self.journal.entries(bounds(&range), usize::MAX).map_err(io::Error::other)?;
+        let entries = self
+            .journal
+            .entries(bounds(&range), usize::MAX)
+            .map_err(io::Error::other)?;
         entries.iter().map(entry_in).collect()
     }
 
@@ -76,7 +79,11 @@ impl RaftLogReader<TypeConfig> for LogStorage {
     {
         let journal = self.journal.clone();
         let range = bounds(&range);
-        let first = Pieces { journal, range, ready: Vec::new().into_iter() };
+        let first = Pieces {
+            journal,
+            range,
+            ready: Vec::new().into_iter(),
+        };
         futures_util::stream::unfold(first, |mut pieces| async move {
             let item = pieces.next()?;
             Some((item, pieces))
@@ -92,7 +99,10 @@ impl RaftLogReader<TypeConfig> for LogStorage {
         start: u64,
         end: u64,
     ) -> Result<Vec<RaftEntry>, io::Error> {
-        let entries = self.journal.entries(start..end, READ_BYTES).map_err(io::Error::other)?;
+        let entries = self
+            .journal
+            .entries(start..end, READ_BYTES)
+            .map_err(io::Error::other)?;
         entries.iter().map(entry_in).collect()
     }
 }
@@ -138,14 +148,16 @@ impl RaftLogStorage<TypeConfig> for LogStorage {
 
     async fn save_vote(&mut self, vote: &RaftVote) -> Result<(), io::Error> {
         let vote = vote_out(vote);
-        self.durably(|journal, done| journal.save_vote(vote, done)).await
+        self.durably(|journal, done| journal.save_vote(vote, done))
+            .await
     }
 
     async fn save_committed(&mut self, committed: Option<RaftLogId>) -> Result<(), io::Error> {
         match committed {
-            Some(committed) => {
-                self.journal.set_committed(position(&committed)).map_err(io::Error::other)
-            }
+            Some(committed) => self
+                .journal
+                .set_committed(position(&committed))
+                .map_err(io::Error::other),
             None => Ok(()),
         }
     }
@@ -167,11 +179,13 @@ impl RaftLogStorage<TypeConfig> for LogStorage {
 
     async fn truncate_after(&mut self, last: Option<RaftLogId>) -> Result<(), io::Error> {
         let keep = last.map(|last| last.index);
-        self.durably(|journal, done| journal.truncate(keep, done)).await
+        self.durably(|journal, done| journal.truncate(keep, done))
+            .await
     }
 
     async fn purge(&mut self, upto: RaftLogId) -> Result<(), io::Error> {
         let upto = position(&upto);
-        self.durably(|journal, done| journal.purge(upto, done)).await
+        self.durably(|journal, done| journal.purge(upto, done))
+            .await
     }
 }

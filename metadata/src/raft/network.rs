@@ -1,8 +1,8 @@
 //! The way to other voters: a factory given to the host, and the one for a voter that is alone.
 
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::RPCOption;
 use openraft::network::v2::RaftNetworkV2;
+use openraft::network::{NetSnapshot, RPCOption};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
 };
@@ -17,14 +17,14 @@ pub type RaftSnapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotHandle>;
 
 /// What a network for [`super::RaftHost`] must be.
 pub trait RaftNetwork:
-    RaftNetworkFactory<TypeConfig, Network: RaftNetworkV2<TypeConfig, SnapshotData = SnapshotHandle>>
+    RaftNetworkFactory<TypeConfig, Network: NetSnapshot<TypeConfig, SnapshotData = SnapshotHandle>>
 {
 }
 
 impl<N> RaftNetwork for N where
     N: RaftNetworkFactory<
             TypeConfig,
-            Network: RaftNetworkV2<TypeConfig, SnapshotData = SnapshotHandle>,
+            Network: NetSnapshot<TypeConfig, SnapshotData = SnapshotHandle>,
         >
 {
 }

@@ -57,7 +57,13 @@ pub(super) fn position(log_id: &RaftLogId) -> LogPosition {
 }
 
 pub(super) fn log_id(position: LogPosition) -> RaftLogId {
-    RaftLogId::new(LeaderId { term: position.term, node_id: position.leader }, position.index)
+    RaftLogId::new(
+        LeaderId {
+            term: position.term,
+            node_id: position.leader,
+        },
+        position.index,
+    )
 }
 
 pub(super) fn vote_out(vote: &RaftVote) -> Vote {
@@ -69,8 +75,14 @@ pub(super) fn vote_out(vote: &RaftVote) -> Vote {
 }
 
 pub(super) fn vote_in(vote: Vote) -> RaftVote {
-    let leader_id = LeaderId { term: vote.term, node_id: vote.leader };
-    RaftVote { leader_id, committed: vote.committed }
+    let leader_id = LeaderId {
+        term: vote.term,
+        node_id: vote.leader,
+    };
+    RaftVote {
+        leader_id,
+        committed: vote.committed,
+    }
 }
 
 const KIND_BLANK: u8 = 0;
@@ -94,12 +106,19 @@ pub(super) fn entry_out(entry: &RaftEntry) -> LogEntry {
             payload.put_slice(&MembershipMessage::from(membership).encode_to_vec());
         }
     }
-    LogEntry { position: position(&entry.log_id), payload: payload.freeze() }
+    LogEntry {
+        position: position(&entry.log_id),
+        payload: payload.freeze(),
+    }
 }
 
 pub(super) fn entry_in(entry: &LogEntry) -> io::Result<RaftEntry> {
     let mut body = entry.payload.clone();
-    let kind = if body.is_empty() { None } else { body.split_to(1).first().copied() };
+    let kind = if body.is_empty() {
+        None
+    } else {
+        body.split_to(1).first().copied()
+    };
     let payload = match kind {
         Some(KIND_BLANK) if body.is_empty() => EntryPayload::Blank,
         Some(KIND_PROPOSAL) => EntryPayload::Normal(EntryBytes(body)),
@@ -107,9 +126,17 @@ pub(super) fn entry_in(entry: &LogEntry) -> io::Result<RaftEntry> {
             let message = MembershipMessage::decode(body).map_err(invalid)?;
             EntryPayload::Membership(message.membership()?)
         }
-        _ => return Err(invalid(format!("entry {} is of no known kind", entry.position.index))),
+        _ => {
+            return Err(invalid(format!(
+                "entry {} is of no known kind",
+                entry.position.index
+            )));
+        }
     };
-    Ok(RaftEntry { log_id: log_id(entry.position), payload })
+    Ok(RaftEntry {
+        log_id: log_id(entry.position),
+        payload,
+    })
 }
 
 fn invalid(error: impl fmt::Display) -> io::Error {
@@ -129,13 +156,21 @@ pub(crate) struct PositionMessage {
 
 impl From<LogPosition> for PositionMessage {
     fn from(position: LogPosition) -> Self {
-        Self { term: position.term, leader: position.leader, index: position.index }
+        Self {
+            term: position.term,
+            leader: position.leader,
+            index: position.index,
+        }
     }
 }
 
 impl From<&PositionMessage> for LogPosition {
     fn from(message: &PositionMessage) -> Self {
-        Self { term: message.term, leader: message.leader, index: message.index }
+        Self {
+            term: message.term,
+            leader: message.leader,
+            index: message.index,
+        }
     }
 }
 
@@ -178,11 +213,16 @@ impl From<&Membership<u64, BasicNode>> for MembershipMessage {
         let configs = membership
             .get_joint_config()
             .iter()
-            .map(|voters| VotersMessage { ids: voters.iter().copied().collect() })
+            .map(|voters| VotersMessage {
+                ids: voters.iter().copied().collect(),
+            })
             .collect();
         let nodes = membership
             .nodes()
-            .map(|(id, node)| NodeMessage { id: *id, address: node.addr.clone() })
+            .map(|(id, node)| NodeMessage {
+                id: *id,
+                address: node.addr.clone(),
+            })
             .collect();
         Self { configs, nodes }
     }
@@ -190,12 +230,22 @@ impl From<&Membership<u64, BasicNode>> for MembershipMessage {
 
 impl MembershipMessage {
     fn membership(&self) -> io::Result<Membership<u64, BasicNode>> {
-        let configs: Vec<BTreeSet<u64>> =
-            self.configs.iter().map(|voters| voters.ids.iter().copied().collect()).collect();
+        let configs: Vec<BTreeSet<u64>> = self
+            .configs
+            .iter()
+            .map(|voters| voters.ids.iter().copied().collect())
+            .collect();
         let nodes: std::collections::BTreeMap<u64, BasicNode> = self
             .nodes
             .iter()
-            .map(|node| (node.id, BasicNode { addr: node.address.clone() }))
+            .map(|node| {
+                (
+                    node.id,
+                    BasicNode {
+                        addr: node.address.clone(),
+                    },
+                )
+            })
             .collect();
         if configs.is_empty() {
             return Ok(Membership::default());

@@ -48,9 +48,15 @@ struct HeaderMessage {
 /// A frame's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    Header { cluster_id: [u8; 16], meta: SnapshotMeta },
+    Header {
+        cluster_id: [u8; 16],
+        meta: SnapshotMeta,
+    },
     Rows(Bytes),
-    Trailer { rows: u64, digest: [u8; 32] },
+    Trailer {
+        rows: u64,
+        digest: [u8; 32],
+    },
 }
 
 /// Seeded with the frame's offset, so that a frame elsewhere is no frame.
@@ -83,7 +89,11 @@ impl Frame {
 }
 
 fn header_body(cluster_id: [u8; 16], meta: &SnapshotMeta) -> Bytes {
-    let position = meta.position.unwrap_or(LogPosition { term: 0, leader: 0, index: 0 });
+    let position = meta.position.unwrap_or(LogPosition {
+        term: 0,
+        leader: 0,
+        index: 0,
+    });
     let message = HeaderMessage {
         version: VERSION,
         cluster_id: cluster_id.to_vec(),
@@ -115,7 +125,11 @@ impl FrameHead {
         if body_len > FRAME_MAX - FRAME_HEAD {
             return Err("a frame is too long");
         }
-        Ok(Self { body_len, kind, sum })
+        Ok(Self {
+            body_len,
+            kind,
+            sum,
+        })
     }
 
     /// Checks and reads the body of the frame that starts at `offset`.
@@ -140,10 +154,19 @@ fn header(body: Bytes) -> Result<Frame, &'static str> {
     if message.version != VERSION {
         return Err("the snapshot's version is not known here");
     }
-    let cluster_id =
-        message.cluster_id.try_into().map_err(|_| "the header's cluster id is no id")?;
-    let hash = message.hash.try_into().map_err(|_| "the header's hash is no hash")?;
-    let position = LogPosition { term: message.term, leader: message.leader, index: message.index };
+    let cluster_id = message
+        .cluster_id
+        .try_into()
+        .map_err(|_| "the header's cluster id is no id")?;
+    let hash = message
+        .hash
+        .try_into()
+        .map_err(|_| "the header's hash is no hash")?;
+    let position = LogPosition {
+        term: message.term,
+        leader: message.leader,
+        index: message.index,
+    };
     let meta = SnapshotMeta {
         position: message.applied.then_some(position),
         membership: message.membership,
@@ -175,7 +198,10 @@ pub(super) fn take_row(body: &mut Bytes) -> Result<Option<(Bytes, Bytes)>, &'sta
     let bad = "a row runs past its frame";
     let key_len = body.try_get_u32_le().map_err(|_| bad)? as usize;
     let value_len = body.try_get_u32_le().map_err(|_| bad)? as usize;
-    if key_len.checked_add(value_len).is_none_or(|len| len > body.len()) {
+    if key_len
+        .checked_add(value_len)
+        .is_none_or(|len| len > body.len())
+    {
         return Err(bad);
     }
     let key = body.split_to(key_len);

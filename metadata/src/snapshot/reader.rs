@@ -32,17 +32,30 @@ impl SnapshotHandle {
         file: Arc<dyn DiskFile>,
         cluster_id: [u8; 16],
     ) -> Result<Self, SnapshotError> {
-        let len = file.len().map_err(|error| SnapshotError::Io { name: name.clone(), error })?;
+        let len = file.len().map_err(|error| SnapshotError::Io {
+            name: name.clone(),
+            error,
+        })?;
         let mut frames = Frames::new(&name, file.as_ref(), len)?;
         let at = frames.at;
         let meta = match frames.next()? {
-            Some(Frame::Header { cluster_id: found, meta }) if found == cluster_id => meta,
+            Some(Frame::Header {
+                cluster_id: found,
+                meta,
+            }) if found == cluster_id => meta,
             Some(Frame::Header { .. }) => {
                 return Err(damaged(&name, at, "it belongs to another cluster"));
             }
             _ => return Err(damaged(&name, at, "it does not begin with a header")),
         };
-        Ok(Self { inner: Arc::new(Inner { name, file, len, meta }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                name,
+                file,
+                len,
+                meta,
+            }),
+        })
     }
 
     /// What it says about itself.
@@ -79,9 +92,16 @@ impl SnapshotHandle {
     /// # Errors
     /// The disk's.
     pub fn read(&self, offset: u64) -> Result<Bytes, SnapshotError> {
-        let left = self.inner.len.saturating_sub(offset).min(limits::WIRE_PAYLOAD_MAX);
+        let left = self
+            .inner
+            .len
+            .saturating_sub(offset)
+            .min(limits::WIRE_PAYLOAD_MAX);
         let mut buf = BytesMut::zeroed(usize::try_from(left).unwrap_or(0));
-        let io = |error| SnapshotError::Io { name: self.inner.name.clone(), error };
+        let io = |error| SnapshotError::Io {
+            name: self.inner.name.clone(),
+            error,
+        };
         let read = self.inner.file.read_at(&mut buf, offset).map_err(io)?;
         buf.truncate(read);
         Ok(buf.freeze())
@@ -121,13 +141,20 @@ impl SnapshotHandle {
                         take(key, value)?;
                     }
                 }
-                Some(Frame::Trailer { rows: expected, digest }) => {
+                Some(Frame::Trailer {
+                    rows: expected,
+                    digest,
+                }) => {
                     let found: [u8; 32] = before.finalize().into();
                     if expected != rows || digest != found {
                         return Err(damaged(name, at, "the whole checksum is wrong"));
                     }
                     if frames.at != self.inner.len {
-                        return Err(damaged(name, frames.at, "there are bytes after the trailer"));
+                        return Err(damaged(
+                            name,
+                            frames.at,
+                            "there are bytes after the trailer",
+                        ));
                     }
                     return Ok(());
                 }
@@ -141,7 +168,11 @@ impl SnapshotHandle {
 }
 
 fn damaged(name: &str, at: u64, reason: &'static str) -> SnapshotError {
-    SnapshotError::Damaged { name: name.to_owned(), at, reason }
+    SnapshotError::Damaged {
+        name: name.to_owned(),
+        at,
+        reason,
+    }
 }
 
 /// The frames of a file.
@@ -155,7 +186,13 @@ struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     fn new(name: &'a str, file: &'a dyn DiskFile, len: u64) -> Result<Self, SnapshotError> {
-        let mut frames = Self { name, file, len, at: 0, digest: Sha256::new() };
+        let mut frames = Self {
+            name,
+            file,
+            len,
+            at: 0,
+            digest: Sha256::new(),
+        };
         if frames.take(MAGIC.len())?.as_ref() != MAGIC {
             return Err(damaged(name, 0, "it is no snapshot"));
         }
@@ -164,7 +201,10 @@ impl<'a> Frames<'a> {
 
     fn take(&mut self, len: usize) -> Result<Bytes, SnapshotError> {
         let mut buf = BytesMut::zeroed(len);
-        let io = |error: io::Error| SnapshotError::Io { name: self.name.to_owned(), error };
+        let io = |error: io::Error| SnapshotError::Io {
+            name: self.name.to_owned(),
+            error,
+        };
         let read = self.file.read_at(&mut buf, self.at).map_err(io)?;
         if read < len {
             return Err(damaged(self.name, self.at, "the file ends inside a frame"));
@@ -182,7 +222,9 @@ impl<'a> Frames<'a> {
         let head = self.take(FRAME_HEAD)?;
         let head = FrameHead::decode(&head).map_err(|reason| damaged(self.name, start, reason))?;
         let body = self.take(head.body_len)?;
-        let frame = head.body(start, body).map_err(|reason| damaged(self.name, start, reason))?;
+        let frame = head
+            .body(start, body)
+            .map_err(|reason| damaged(self.name, start, reason))?;
         Ok(Some(frame))
     }
 }

@@ -38,7 +38,10 @@ impl Shelf {
         dir: &str,
         cluster_id: [u8; 16],
     ) -> Result<Self, SnapshotError> {
-        let io = |error: io::Error| SnapshotError::Io { name: dir.to_owned(), error };
+        let io = |error: io::Error| SnapshotError::Io {
+            name: dir.to_owned(),
+            error,
+        };
         disk.create_dir(dir).map_err(io)?;
         disk.sync_dir("").map_err(io)?;
         let mut snapshots = Vec::new();
@@ -49,7 +52,10 @@ impl Shelf {
             } else if file.starts_with(PREFIX) {
                 let opened = disk
                     .open(&name, OpenMode::Existing, Access::Buffered)
-                    .map_err(|error| SnapshotError::Io { name: name.clone(), error })
+                    .map_err(|error| SnapshotError::Io {
+                        name: name.clone(),
+                        error,
+                    })
                     .and_then(|handle| SnapshotHandle::open(name, handle, cluster_id));
                 match opened {
                     Ok(snapshot) => snapshots.push(snapshot),
@@ -58,8 +64,16 @@ impl Shelf {
             }
         }
         snapshots.sort_by_key(|snapshot| snapshot.meta().position);
-        let stock = Mutex::new(Stock { snapshots, next_incoming: 0 });
-        Ok(Self { disk, dir: dir.to_owned(), cluster_id, stock })
+        let stock = Mutex::new(Stock {
+            snapshots,
+            next_incoming: 0,
+        });
+        Ok(Self {
+            disk,
+            dir: dir.to_owned(),
+            cluster_id,
+            stock,
+        })
     }
 
     fn stock(&self) -> MutexGuard<'_, Stock> {
@@ -80,7 +94,9 @@ impl Shelf {
 
     /// Does not use `snapshot` any more: it turned out to be damaged. The file stays for inspection.
     pub fn distrust(&self, snapshot: &SnapshotHandle) {
-        self.stock().snapshots.retain(|other| other.name() != snapshot.name());
+        self.stock()
+            .snapshots
+            .retain(|other| other.name() != snapshot.name());
     }
 
     /// Writes the rows of `view` (but the host's) to a new snapshot, re-reads and publishes it.
@@ -94,8 +110,13 @@ impl Shelf {
         view: &dyn View,
     ) -> Result<SnapshotHandle, SnapshotError> {
         let mut incoming = self.receive()?;
-        let written =
-            writer::write(&incoming.name, incoming.file.as_ref(), self.cluster_id, meta, view);
+        let written = writer::write(
+            &incoming.name,
+            incoming.file.as_ref(),
+            self.cluster_id,
+            meta,
+            view,
+        );
         incoming.at = written?;
         incoming.finish()
     }
@@ -114,8 +135,17 @@ impl Shelf {
         let file = self
             .disk
             .open(&name, OpenMode::CreateNew, Access::Buffered)
-            .map_err(|error| SnapshotError::Io { name: name.clone(), error })?;
-        Ok(Incoming { shelf: self, name, file, at: 0, finished: false })
+            .map_err(|error| SnapshotError::Io {
+                name: name.clone(),
+                error,
+            })?;
+        Ok(Incoming {
+            shelf: self,
+            name,
+            file,
+            at: 0,
+            finished: false,
+        })
     }
 
     /// A snapshot of this shelf with the bytes of `snapshot`, which may lie on another one.
@@ -123,7 +153,12 @@ impl Shelf {
     /// # Errors
     /// As [`Incoming::finish`].
     pub fn adopt(&self, snapshot: &SnapshotHandle) -> Result<SnapshotHandle, SnapshotError> {
-        let ours = self.stock().snapshots.iter().find(|ours| ours.is(snapshot)).cloned();
+        let ours = self
+            .stock()
+            .snapshots
+            .iter()
+            .find(|ours| ours.is(snapshot))
+            .cloned();
         if let Some(ours) = ours {
             ours.verify()?;
             return Ok(ours);
@@ -147,33 +182,55 @@ impl Shelf {
         let surplus = stock.snapshots.len().saturating_sub(keep);
         for snapshot in stock.snapshots.drain(..surplus) {
             let name = snapshot.name().to_owned();
-            self.disk.remove(&name).map_err(|error| SnapshotError::Io { name, error })?;
+            self.disk
+                .remove(&name)
+                .map_err(|error| SnapshotError::Io { name, error })?;
         }
         if surplus > 0 {
-            let io = |error| SnapshotError::Io { name: self.dir.clone(), error };
+            let io = |error| SnapshotError::Io {
+                name: self.dir.clone(),
+                error,
+            };
             self.disk.sync_dir(&self.dir).map_err(io)?;
         }
         Ok(())
     }
 
-    fn publish(&self, incoming: &str, file: Arc<dyn DiskFile>) -> Result<SnapshotHandle, SnapshotError> {
+    fn publish(
+        &self,
+        incoming: &str,
+        file: Arc<dyn DiskFile>,
+    ) -> Result<SnapshotHandle, SnapshotError> {
         let snapshot = SnapshotHandle::open(incoming.to_owned(), file, self.cluster_id)?;
         snapshot.verify()?;
         let name = match snapshot.meta().position {
             Some(at) => {
-                format!("{}/{PREFIX}{:020}-{:020}-{:020}", self.dir, at.index, at.term, at.leader)
+                format!(
+                    "{}/{PREFIX}{:020}-{:020}-{:020}",
+                    self.dir, at.index, at.term, at.leader
+                )
             }
             None => format!("{}/{PREFIX}empty", self.dir),
         };
-        let io = |error: io::Error| SnapshotError::Io { name: name.clone(), error };
+        let io = |error: io::Error| SnapshotError::Io {
+            name: name.clone(),
+            error,
+        };
         self.disk.rename(incoming, &name).map_err(io)?;
         self.disk.sync_dir(&self.dir).map_err(io)?;
-        let file = self.disk.open(&name, OpenMode::Existing, Access::Buffered).map_err(io)?;
+        let file = self
+            .disk
+            .open(&name, OpenMode::Existing, Access::Buffered)
+            .map_err(io)?;
         let snapshot = SnapshotHandle::open(name, file, self.cluster_id)?;
         let mut stock = self.stock();
-        stock.snapshots.retain(|other| other.name() != snapshot.name());
+        stock
+            .snapshots
+            .retain(|other| other.name() != snapshot.name());
         stock.snapshots.push(snapshot.clone());
-        stock.snapshots.sort_by_key(|snapshot| snapshot.meta().position);
+        stock
+            .snapshots
+            .sort_by_key(|snapshot| snapshot.meta().position);
         Ok(snapshot)
     }
 }
@@ -195,7 +252,10 @@ impl Incoming<'_> {
     /// The disk's.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
         debug_assert!(bytes.len() as u64 <= limits::WIRE_PAYLOAD_MAX);
-        let io = |error| SnapshotError::Io { name: self.name.clone(), error };
+        let io = |error| SnapshotError::Io {
+            name: self.name.clone(),
+            error,
+        };
         self.file.write_at(bytes, self.at).map_err(io)?;
         self.at += bytes.len() as u64;
         Ok(())
@@ -206,7 +266,10 @@ impl Incoming<'_> {
     /// # Errors
     /// [`SnapshotError::Damaged`] where it is not a whole snapshot of this cluster; the disk's.
     pub fn finish(mut self) -> Result<SnapshotHandle, SnapshotError> {
-        let io = |error| SnapshotError::Io { name: self.name.clone(), error };
+        let io = |error| SnapshotError::Io {
+            name: self.name.clone(),
+            error,
+        };
         self.file.sync().map_err(io)?;
         let published = self.shelf.publish(&self.name, self.file.clone());
         self.finished = published.is_ok();

@@ -22,7 +22,10 @@ struct Sink<'a> {
 
 impl Sink<'_> {
     fn put(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let io = |error: io::Error| SnapshotError::Io { name: self.name.to_owned(), error };
+        let io = |error: io::Error| SnapshotError::Io {
+            name: self.name.to_owned(),
+            error,
+        };
         self.file.write_at(bytes, self.at).map_err(io)?;
         self.digest.update(bytes);
         self.at += bytes.len() as u64;
@@ -44,9 +47,17 @@ pub(super) fn write(
     meta: &SnapshotMeta,
     view: &dyn View,
 ) -> Result<u64, SnapshotError> {
-    let mut sink = Sink { name, file, at: 0, digest: Sha256::new() };
+    let mut sink = Sink {
+        name,
+        file,
+        at: 0,
+        digest: Sha256::new(),
+    };
     sink.put(&MAGIC)?;
-    sink.frame(&Frame::Header { cluster_id, meta: meta.clone() })?;
+    sink.frame(&Frame::Header {
+        cluster_id,
+        meta: meta.clone(),
+    })?;
     let mut rows = 0;
     let mut body = Vec::new();
     for row in view.scan(Bound::Included(FIRST_KEY), Bound::Unbounded) {

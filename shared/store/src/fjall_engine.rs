@@ -6,12 +6,25 @@
 //! metadata store does) keeps a marker row per batch.
 //!
 //! fjall holds its directory's lock until the store *and* all its views are dropped.
+//!
+//! Two things are ours, not fjall's:
+//!
+//! * *Views never see half a batch.* A flush or compaction of fjall's takes a sequence number and
+//!   publishes it, and with it whatever part of a batch with a lower number is already in the write
+//!   buffer; a snapshot taken then is torn. So none is taken during a commit: a view opened then
+//!   gets the snapshot taken before it.
+//! * *A persist leaves nothing to the journal alone.* It also flushes the write buffer into tables,
+//!   where every block is checked when read, and an error is an error.
 
 use crate::{Batch, Change, OrderedStore, Row, Scan, StoreError, View, bounds};
 use bytes::Bytes;
-use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
+use fjall::{
+    AbstractTree, Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot,
+};
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The one keyspace.
 const KEYSPACE: &str = "rows";
@@ -19,6 +32,9 @@ const KEYSPACE: &str = "rows";
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
 /// fjall stalls a writer at 4 full write buffers; one takes at least this.
 const WRITE_BUFFER_MIN: u64 = 64 << 10;
+
+/// Between two looks at a flush.
+const FLUSH_PAUSE: Duration = Duration::from_millis(1);
 
 /// Memory a store may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +60,16 @@ impl Default for FjallSettings {
 pub struct FjallStore {
     database: Database,
     rows: Keyspace,
+    turns: Arc<Turns>,
+}
+
+/// Keeps views out of commits in progress without waiting for them.
+#[derive(Default)]
+struct Turns {
+    /// Held by the one commit.
+    commit: Mutex<()>,
+    /// During a commit, the state before it; never held for long.
+    before: Mutex<Option<Snapshot>>,
 }
 
 impl std::fmt::Debug for FjallStore {
@@ -68,7 +94,11 @@ impl FjallStore {
                 .max_memtable_size(settings.write_buffer_bytes.max(WRITE_BUFFER_MIN))
         };
         let rows = database.keyspace(KEYSPACE, options).map_err(engine)?;
-        Ok(Self { database, rows })
+        Ok(Self {
+            database,
+            rows,
+            turns: Arc::default(),
+        })
     }
 
     /// Bytes on disk, journals included.
@@ -80,16 +110,8 @@ impl FjallStore {
     }
 }
 
-impl OrderedStore for FjallStore {
-    fn view(&self) -> Box<dyn View> {
-        Box::new(FjallView {
-            snapshot: self.database.snapshot(),
-            rows: self.rows.clone(),
-        })
-    }
-
-    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        batch.check()?;
+impl FjallStore {
+    fn batch(&self, batch: &Batch) -> fjall::OwnedWriteBatch {
         let mut writes = self.database.batch();
         for (key, change) in &batch.changes {
             match change {
@@ -97,12 +119,63 @@ impl OrderedStore for FjallStore {
                 Change::Delete => writes.remove(&self.rows, key.as_slice()),
             }
         }
-        writes.commit().map_err(engine)
+        writes
+    }
+
+    /// Starts to flush the write buffer; the sequence number it reaches to.
+    fn start_flush(&self) -> Result<Option<u64>, StoreError> {
+        let _turn = lock(&self.turns.commit);
+        let reached = self.rows.tree.get_highest_memtable_seqno();
+        self.rows.rotate_memtable().map_err(engine)?;
+        Ok(reached)
+    }
+
+    /// Waits until everything up to `reached` lies in tables.
+    fn await_flush(&self, reached: Option<u64>) -> Result<(), StoreError> {
+        // Either sign is enough: later commits may keep the number of sealed buffers up, and a
+        // compaction that drops a deleted row may lower the highest number in the tables.
+        while self.rows.tree.get_highest_persisted_seqno() < reached
+            && self.rows.tree.sealed_memtable_count() > 0
+        {
+            // Fails where a flush has failed: nobody will ever finish it.
+            self.database.persist(PersistMode::Buffer).map_err(engine)?;
+            std::thread::sleep(FLUSH_PAUSE);
+        }
+        Ok(())
+    }
+}
+
+impl OrderedStore for FjallStore {
+    fn view(&self) -> Box<dyn View> {
+        let before = lock(&self.turns.before);
+        let snapshot = before.clone().unwrap_or_else(|| self.database.snapshot());
+        Box::new(FjallView {
+            snapshot,
+            rows: self.rows.clone(),
+        })
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        batch.check()?;
+        let writes = self.batch(batch);
+        let _turn = lock(&self.turns.commit);
+        *lock(&self.turns.before) = Some(self.database.snapshot());
+        let done = writes.commit().map_err(engine);
+        *lock(&self.turns.before) = None;
+        done
     }
 
     fn persist(&self) -> Result<(), StoreError> {
-        self.database.persist(PersistMode::SyncAll).map_err(engine)
+        self.database
+            .persist(PersistMode::SyncAll)
+            .map_err(engine)?;
+        let reached = self.start_flush()?;
+        self.await_flush(reached)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A snapshot.

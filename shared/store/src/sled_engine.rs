@@ -18,6 +18,12 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+/// sled's threads let go of the lock a moment after the store is dropped.
+const LOCK_TRIES: u32 = 50;
+/// Between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A store in a directory.
 #[derive(Clone)]
@@ -54,7 +60,15 @@ impl SledStore {
     /// Where it is open already, damaged, or the file system fails.
     pub fn open(path: impl AsRef<Path>, cache_bytes: u64) -> Result<Self, StoreError> {
         let config = sled::Config::new().path(path).cache_capacity(cache_bytes);
-        let database = config.open().map_err(engine)?;
+        let mut database = config.open();
+        for _ in 0..LOCK_TRIES {
+            if !database.as_ref().is_err_and(is_locked) {
+                break;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+            database = config.open();
+        }
+        let database = database.map_err(engine)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 database,
@@ -265,6 +279,11 @@ impl Iterator for SledScan<'_> {
     }
 }
 
+/// sled has no kind of its own for this.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
+}
+
 fn engine(error: sled::Error) -> StoreError {
     StoreError(error.to_string())
 }
@@ -302,6 +321,13 @@ mod tests {
     }
 
     check_engine!(Sled::new);
+
+    #[test]
+    fn an_open_store_cannot_be_opened_again() {
+        let sled = Sled::new();
+        let error = SledStore::open(sled.dir.path(), 1 << 20).unwrap_err();
+        assert!(error.to_string().contains("lock"), "{error}");
+    }
 
     #[test]
     fn replaced_values_are_forgotten_with_the_last_view() {

@@ -73,7 +73,18 @@ impl RecordWriter {
         if bytes.len() as u64 != expected {
             return Err("a cell of the wrong length");
         }
-        let plain = crc32c(bytes);
+        self.carry(bytes, crc32c(bytes))
+    }
+
+    /// The same with the plain checksum the cell was stored with, true or not: what compaction
+    /// moves, so that a damaged cell stays damaged.
+    ///
+    /// # Errors
+    /// A cell too many or of the wrong length.
+    pub(crate) fn carry(&mut self, bytes: &[u8], plain: u32) -> Result<Vec<Run>, Refusal> {
+        if bytes.len() as u64 != self.shape.cell_len(self.cells) {
+            return Err("a cell of the wrong length");
+        }
         let key = cell::key(self.salt, self.shape.incarnation, self.shape.shard, self.cells);
         let stored = (plain ^ key).to_be_bytes();
         self.cells_crc.update(&stored);
@@ -99,6 +110,21 @@ impl RecordWriter {
         let data = self.shape.coding.data();
         if shard < data && !table.iter().skip(shard).step_by(data).eq(&self.plain) {
             return Err("the cell table contradicts the cells");
+        }
+        self.finish_carried(chunk, table)
+    }
+
+    /// The same without comparing the table, for a record that was checked when it was new.
+    ///
+    /// # Errors
+    /// Cells missing.
+    pub(crate) fn finish_carried(
+        self,
+        chunk: ChunkId,
+        table: Arc<[u32]>,
+    ) -> Result<Finished, Refusal> {
+        if self.cells != self.shape.cells() {
+            return Err("cells are missing");
         }
         let cells_crc = self.cells_crc.value();
         Ok(Finished {

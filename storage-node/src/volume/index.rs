@@ -57,14 +57,24 @@ impl Index {
         value.map(|value| rows::entry(&key, &value)).transpose()
     }
 
-    /// Whether a live record of that writing is here, whatever its shard.
-    pub(crate) fn holds(
+    /// Whether a record of that writing lies here that no tombstone shadows yet, live or not.
+    pub(crate) fn needs_tombstone(
         &self,
         incarnation: Incarnation,
         chunk: cairn_model::ChunkId,
     ) -> Result<bool, StoreError> {
-        let found = Edit::new(self.store.view()).live_of(incarnation)?;
-        Ok(found.iter().any(|entry| entry.chunk == chunk))
+        let edit = self.look();
+        let mut found = edit.live_of(incarnation)?;
+        found.extend(edit.dead_of(incarnation)?);
+        let shadowed = edit.tombstone(incarnation, chunk)?.map_or(0, |row| row.sequence);
+        Ok(found
+            .iter()
+            .any(|entry| entry.chunk == chunk && entry.sequence >= shadowed))
+    }
+
+    /// A view for reading several rows at one point in time.
+    pub(crate) fn look(&self) -> Edit {
+        Edit::new(self.store.view())
     }
 
     /// The state row.

@@ -33,6 +33,12 @@ const RESERVED: [Reserved; 8] = [
         mend: CLOCK,
     },
     Reserved {
+        word: "now_utc",
+        homes: WORLD,
+        everywhere: false,
+        mend: CLOCK,
+    },
+    Reserved {
         word: "getrandom::",
         homes: WORLD,
         everywhere: false,

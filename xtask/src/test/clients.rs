@@ -22,24 +22,24 @@ const APT: [(&str, &str); 4] = [
 ];
 
 pub(super) fn install(bench: &Bench<'_>) -> Tally {
-    let problems: Vec<String> = [from_pip(bench), from_apt(bench)]
-        .into_iter()
-        .filter_map(Result::err)
-        .collect();
+    let failed = problems(bench).len() as u64;
+    Tally {
+        failed: if bench.strict { failed } else { 0 },
+        ..Tally::default()
+    }
+}
+
+/// Installs what is missing, and prints and gives what could not be.
+pub(super) fn problems(bench: &Bench<'_>) -> Vec<String> {
+    let results = [from_pip(bench), from_apt(bench)];
+    let problems: Vec<String> = results.into_iter().filter_map(Result::err).collect();
     for problem in &problems {
         console::say(&format!("clients: {problem}"));
     }
     if problems.is_empty() {
         console::say("clients: all there");
     }
-    Tally {
-        failed: if bench.strict {
-            problems.len() as u64
-        } else {
-            0
-        },
-        ..Tally::default()
-    }
+    problems
 }
 
 fn from_pip(bench: &Bench<'_>) -> Result<(), String> {

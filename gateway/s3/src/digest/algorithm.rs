@@ -21,8 +21,13 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
+    pub const ALL: [Self; 5] = [
+        Self::Crc32,
+        Self::Crc32c,
+        Self::Crc64Nvme,
+        Self::Sha1,
+        Self::Sha256,
+    ];
 
     /// `CRC32`, as in `x-amz-sdk-checksum-algorithm` and in XML.
     #[must_use]
@@ -63,13 +68,17 @@ impl Algorithm {
     /// From its name, in any letter case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
     }
 
     /// From its header, in any letter case.
     #[must_use]
     pub fn from_header(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.header().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.header().eq_ignore_ascii_case(name))
     }
 
     /// Bytes of a value.
@@ -132,7 +141,10 @@ impl Checksum {
     }
 
     pub(super) fn from_digest(algorithm: Algorithm, bytes: &[u8]) -> Self {
-        Self { algorithm, bytes: bytes.to_vec() }
+        Self {
+            algorithm,
+            bytes: bytes.to_vec(),
+        }
     }
 
     /// The low bytes of a CRC register.
@@ -145,7 +157,11 @@ impl Checksum {
     /// The CRC register; `None` for a hash.
     pub(super) fn to_crc(&self) -> Option<u64> {
         self.algorithm.crc()?;
-        Some(self.bytes.iter().fold(0, |crc, byte| crc << 8 | u64::from(*byte)))
+        Some(
+            self.bytes
+                .iter()
+                .fold(0, |crc, byte| crc << 8 | u64::from(*byte)),
+        )
     }
 }
 
@@ -171,7 +187,9 @@ impl ChecksumType {
     /// From its name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Composite, Self::FullObject].into_iter().find(|kind| kind.name() == name)
+        [Self::Composite, Self::FullObject]
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 }
 
@@ -190,7 +208,11 @@ impl ObjectChecksum {
     /// The checksum of an object of one PUT.
     #[must_use]
     pub fn full(checksum: Checksum) -> Self {
-        Self { checksum, kind: ChecksumType::FullObject, parts: 0 }
+        Self {
+            checksum,
+            kind: ChecksumType::FullObject,
+            parts: 0,
+        }
     }
 
     /// As S3 shows it: base64, with `-parts` behind a composite.

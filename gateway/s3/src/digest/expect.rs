@@ -50,7 +50,12 @@ impl Expect {
             PayloadSigning::Exact(hash) => Some(*hash),
             _ => None,
         };
-        Ok(Self { sha256, md5: content_md5(head)?, checksum, stored })
+        Ok(Self {
+            sha256,
+            md5: content_md5(head)?,
+            checksum,
+            stored,
+        })
     }
 
     /// The same for a part: stores the upload's algorithm, and where the client chose that, insists
@@ -95,7 +100,9 @@ impl Expect {
     }
 
     pub(super) fn check_sha256(&self, computed: Option<&Checksum>) -> Result<(), S3Error> {
-        let Some(expected) = self.sha256 else { return Ok(()) };
+        let Some(expected) = self.sha256 else {
+            return Ok(());
+        };
         let computed = computed.map_or(&[][..], Checksum::bytes);
         if bool::from(computed.ct_eq(&expected)) {
             return Ok(());
@@ -140,9 +147,15 @@ impl Expect {
 }
 
 fn content_md5(head: &Head) -> Result<Option<[u8; 16]>, S3Error> {
-    let Some(text) = head.header("content-md5")? else { return Ok(None) };
-    let md5 = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    md5.map(Some).ok_or_else(|| S3Error::new(Code::InvalidDigest).with("Content-MD5", text))
+    let Some(text) = head.header("content-md5")? else {
+        return Ok(None);
+    };
+    let md5 = STANDARD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok());
+    md5.map(Some)
+        .ok_or_else(|| S3Error::new(Code::InvalidDigest).with("Content-MD5", text))
 }
 
 fn declared(head: &Head, payload: &PayloadSigning) -> Result<Declared, S3Error> {
@@ -163,21 +176,22 @@ fn declared(head: &Head, payload: &PayloadSigning) -> Result<Declared, S3Error> 
     Ok(declared)
 }
 
-fn announced_trailer(
-    head: &Head,
-    payload: &PayloadSigning,
-) -> Result<Option<Algorithm>, S3Error> {
-    let Some(name) = head.header("x-amz-trailer")? else { return Ok(None) };
+fn announced_trailer(head: &Head, payload: &PayloadSigning) -> Result<Option<Algorithm>, S3Error> {
+    let Some(name) = head.header("x-amz-trailer")? else {
+        return Ok(None);
+    };
     let algorithm = Algorithm::from_header(name).filter(|_| payload.has_trailer());
     let message = "The value specified in the x-amz-trailer header is not supported";
-    algorithm.map(Some).ok_or_else(|| {
-        S3Error::because(Code::InvalidRequest, message).with("x-amz-trailer", name)
-    })
+    algorithm
+        .map(Some)
+        .ok_or_else(|| S3Error::because(Code::InvalidRequest, message).with("x-amz-trailer", name))
 }
 
 /// `x-amz-sdk-checksum-algorithm` promises a value of that algorithm.
 fn check_sdk_algorithm(head: &Head, declared: &Declared) -> Result<(), S3Error> {
-    let Some(name) = head.header("x-amz-sdk-checksum-algorithm")? else { return Ok(()) };
+    let Some(name) = head.header("x-amz-sdk-checksum-algorithm")? else {
+        return Ok(());
+    };
     let refuse = |message| Err(S3Error::because(Code::InvalidRequest, message));
     match (Algorithm::from_name(name), declared.algorithm()) {
         (Some(promised), Some(given)) if promised == given => Ok(()),

@@ -20,10 +20,7 @@ impl MultipartChecksum {
     ///
     /// # Errors
     /// `InvalidRequest` for a combination AWS refuses.
-    pub fn new(
-        algorithm: Option<Algorithm>,
-        kind: Option<ChecksumType>,
-    ) -> Result<Self, S3Error> {
+    pub fn new(algorithm: Option<Algorithm>, kind: Option<ChecksumType>) -> Result<Self, S3Error> {
         let explicit = algorithm.is_some();
         let refuse = |message: String| Err(S3Error::because(Code::InvalidRequest, message));
         let Some(algorithm) = algorithm else {
@@ -57,13 +54,21 @@ impl MultipartChecksum {
                 algorithm.name().to_lowercase()
             ));
         }
-        Ok(Self { algorithm, kind, explicit })
+        Ok(Self {
+            algorithm,
+            kind,
+            explicit,
+        })
     }
 
     /// The rule as it was stored.
     #[must_use]
     pub fn stored(algorithm: Algorithm, kind: ChecksumType, explicit: bool) -> Self {
-        Self { algorithm, kind, explicit }
+        Self {
+            algorithm,
+            kind,
+            explicit,
+        }
     }
 
     /// The algorithm of the parts and of the whole.
@@ -89,7 +94,10 @@ impl MultipartChecksum {
     /// # Errors
     /// `InvalidPart` if a part's checksum is of another algorithm.
     pub fn combine(self, parts: &[(Checksum, u64)]) -> Result<ObjectChecksum, S3Error> {
-        if parts.iter().any(|(sum, _)| sum.algorithm() != self.algorithm) {
+        if parts
+            .iter()
+            .any(|(sum, _)| sum.algorithm() != self.algorithm)
+        {
             return Err(S3Error::new(Code::InvalidPart));
         }
         let checksum = match (self.kind, self.algorithm.crc()) {
@@ -98,9 +106,7 @@ impl MultipartChecksum {
                     let next = sum.to_crc()?;
                     match whole {
                         None => Some(next),
-                        Some(whole) => {
-                            Some(crc_fast::checksum_combine(crc, whole, next, *length))
-                        }
+                        Some(whole) => Some(crc_fast::checksum_combine(crc, whole, next, *length)),
                     }
                 });
                 whole.map(|whole| Checksum::from_crc(self.algorithm, whole))

@@ -26,10 +26,22 @@ const LIST_V2_QUERY: &[&str] = &[
     "prefix",
     "start-after",
 ];
-const LIST_VERSIONS_QUERY: &[&str] =
-    &["delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"];
-const LIST_UPLOADS_QUERY: &[&str] =
-    &["delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"];
+const LIST_VERSIONS_QUERY: &[&str] = &[
+    "delimiter",
+    "encoding-type",
+    "key-marker",
+    "max-keys",
+    "prefix",
+    "version-id-marker",
+];
+const LIST_UPLOADS_QUERY: &[&str] = &[
+    "delimiter",
+    "encoding-type",
+    "key-marker",
+    "max-uploads",
+    "prefix",
+    "upload-id-marker",
+];
 
 macro_rules! ops {
     ($($name:ident: $method:ident $kind:ident $select:expr, $reads:expr, $header:expr,

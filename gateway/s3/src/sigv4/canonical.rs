@@ -46,7 +46,11 @@ impl<'h> Canonical<'h> {
         tail.extend_from_slice(presented.signed_headers.join(";").as_bytes());
         tail.push(b'\n');
         tail.extend_from_slice(payload_hash.as_bytes());
-        Ok(Self { head, presigned: presented.place != Place::Header, tail })
+        Ok(Self {
+            head,
+            presigned: presented.place != Place::Header,
+            tail,
+        })
     }
 
     /// The ways a client may lawfully have written path and query, the specified one first. All
@@ -55,7 +59,10 @@ impl<'h> Canonical<'h> {
         let (raw_path, raw_query) = (self.head.path(), self.head.query().raw());
         let decoded = uri::decode(raw_path, false).unwrap_or_else(|_| raw_path.to_owned());
         let path = uri::encode_path(&decoded).into_owned();
-        let query = self.head.query().canonical(if self.presigned { SIGNATURE } else { "" });
+        let query = self
+            .head
+            .query()
+            .canonical(if self.presigned { SIGNATURE } else { "" });
         let mut forms = vec![self.render(&path, &query)];
         if raw_path != path {
             forms.push(self.render(raw_path, &query));
@@ -109,8 +116,7 @@ fn check_coverage(head: &Head, signed: &[&str]) -> Result<(), S3Error> {
     }
     unsigned.sort_unstable();
     let message = "There were headers present in the request which were not signed";
-    Err(S3Error::because(Code::AccessDenied, message)
-        .with("HeadersNotSigned", unsigned.join(", ")))
+    Err(S3Error::because(Code::AccessDenied, message).with("HeadersNotSigned", unsigned.join(", ")))
 }
 
 fn append_values(head: &Head, name: &str, out: &mut Vec<u8>) -> Result<(), S3Error> {
@@ -143,7 +149,9 @@ fn missing_header(name: &str) -> S3Error {
 
 /// Blanks at the ends go, runs of blanks become one.
 fn append_trimmed(value: &[u8], out: &mut Vec<u8>) {
-    let words = value.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    let words = value
+        .split(|byte| matches!(byte, b' ' | b'\t'))
+        .filter(|word| !word.is_empty());
     for (index, word) in words.enumerate() {
         if index > 0 {
             out.push(b' ');

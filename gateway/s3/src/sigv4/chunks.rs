@@ -20,7 +20,11 @@ impl ChunkSigner {
     /// Starts the chain at a verified request.
     pub(super) fn new(key: SigningKey, presented: &Presented<'_>) -> Self {
         let context = format!("{}\n{}", presented.at.to_basic(), presented.scope);
-        Self { key, context, previous: presented.signature.to_owned() }
+        Self {
+            key,
+            context,
+            previous: presented.signature.to_owned(),
+        }
     }
 
     /// Checks the chunk whose payload has this hash.
@@ -47,8 +51,10 @@ impl ChunkSigner {
     /// `SignatureDoesNotMatch`.
     pub(crate) fn check_trailer(&mut self, trailer: &[u8], signature: &str) -> Result<(), S3Error> {
         let hash = hex::encode(Sha256::digest(trailer));
-        let message =
-            format!("AWS4-HMAC-SHA256-TRAILER\n{}\n{}\n{hash}", self.context, self.previous);
+        let message = format!(
+            "AWS4-HMAC-SHA256-TRAILER\n{}\n{}\n{hash}",
+            self.context, self.previous
+        );
         self.check(&message, signature)
     }
 

@@ -35,8 +35,10 @@ fn check_algorithm(algorithm: &str, text: &str) -> Result<(), S3Error> {
         "AWS4-ECDSA-P256-SHA256" => Err(S3Error::not_implemented("AWS4-ECDSA-P256-SHA256")),
         "AWS" if text.contains(':') => Err(unsupported_mechanism()),
         // The value may be a credential of some other scheme: it is not repeated.
-        _ => Err(S3Error::because(Code::InvalidArgument, "Unsupported Authorization Type")
-            .with("ArgumentName", "Authorization")),
+        _ => Err(
+            S3Error::because(Code::InvalidArgument, "Unsupported Authorization Type")
+                .with("ArgumentName", "Authorization"),
+        ),
     }
 }
 

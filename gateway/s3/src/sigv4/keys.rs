@@ -108,7 +108,10 @@ impl KeyCache {
         key: &SigningKey,
     ) {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = Cached { secret: secret.clone(), key: key.clone() };
+        let cached = Cached {
+            secret: secret.clone(),
+            key: key.clone(),
+        };
         keys.insert(cache_key(access_key, scope), cached);
         while keys.len() > CACHED_KEYS_MAX {
             keys.pop_first();
@@ -129,19 +132,31 @@ impl fmt::Debug for KeyCache {
 
 fn cache_key(access_key: &str, scope: Scope<'_>) -> CacheKey {
     let owned = str::to_owned;
-    (owned(scope.date), owned(access_key), owned(scope.region), owned(scope.service))
+    (
+        owned(scope.date),
+        owned(access_key),
+        owned(scope.region),
+        owned(scope.service),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SCOPE: Scope<'static> =
-        Scope { date: "20130524", region: "us-east-1", service: "s3" };
+    const SCOPE: Scope<'static> = Scope {
+        date: "20130524",
+        region: "us-east-1",
+        service: "s3",
+    };
 
     #[test]
     fn a_changed_secret_does_not_live_on_in_the_cache() {
-        let (cache, old, new) = (KeyCache::default(), SecretKey::new("old"), SecretKey::new("new"));
+        let (cache, old, new) = (
+            KeyCache::default(),
+            SecretKey::new("old"),
+            SecretKey::new("new"),
+        );
         let key = SigningKey::derive(&old, SCOPE);
         cache.put("akid", &old, SCOPE, &key);
         assert!(cache.get("akid", &old, SCOPE).is_some());
@@ -154,7 +169,10 @@ mod tests {
         let (cache, secret) = (KeyCache::default(), SecretKey::new("secret"));
         let key = SigningKey::derive(&secret, SCOPE);
         cache.put("first", &secret, SCOPE, &key);
-        let today = Scope { date: "20130525", ..SCOPE };
+        let today = Scope {
+            date: "20130525",
+            ..SCOPE
+        };
         for n in 0..CACHED_KEYS_MAX {
             cache.put(&format!("akid{n}"), &secret, today, &key);
         }

@@ -32,7 +32,10 @@ impl PayloadSigning {
     /// Whether trailers follow the last chunk.
     #[must_use]
     pub fn has_trailer(&self) -> bool {
-        matches!(self, Self::SignedChunksAndTrailer(_) | Self::UnsignedTrailer)
+        matches!(
+            self,
+            Self::SignedChunksAndTrailer(_) | Self::UnsignedTrailer
+        )
     }
 }
 
@@ -51,12 +54,11 @@ pub(super) enum Announced {
 /// # Errors
 /// `InvalidRequest` if a body follows that nothing is said about; `InvalidArgument` for a value
 /// that is none of the known; `NotImplemented` for the asymmetric framings.
-pub(super) fn announced(
-    head: &Head,
-    place: Place,
-) -> Result<(Announced, Cow<'_, str>), S3Error> {
+pub(super) fn announced(head: &Head, place: Place) -> Result<(Announced, Cow<'_, str>), S3Error> {
     let value = head.header("x-amz-content-sha256")?;
-    let Some(value) = value else { return unannounced(head, place) };
+    let Some(value) = value else {
+        return unannounced(head, place);
+    };
     let kind = match value {
         "UNSIGNED-PAYLOAD" => Announced::Unsigned,
         "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Announced::SignedChunks,
@@ -83,7 +85,10 @@ fn unannounced(head: &Head, place: Place) -> Result<(Announced, Cow<'_, str>), S
         return Ok((Announced::Unsigned, Cow::Borrowed("UNSIGNED-PAYLOAD")));
     }
     if !head.has_body() {
-        return Ok((Announced::Exact(sha256_from_hex(EMPTY_SHA256)?), Cow::Borrowed(EMPTY_SHA256)));
+        return Ok((
+            Announced::Exact(sha256_from_hex(EMPTY_SHA256)?),
+            Cow::Borrowed(EMPTY_SHA256),
+        ));
     }
     let message = "Missing required header for this request: x-amz-content-sha256. Send and sign \
                    the SHA-256 of the body in hex, or UNSIGNED-PAYLOAD \
@@ -92,7 +97,9 @@ fn unannounced(head: &Head, place: Place) -> Result<(Announced, Cow<'_, str>), S
 }
 
 fn sha256_from_hex(text: &str) -> Result<[u8; 32], S3Error> {
-    let lower = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let lower = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let mut hash = [0; 32];
     match hex::decode_to_slice(text, &mut hash) {
         Ok(()) if lower => Ok(hash),

@@ -25,7 +25,11 @@ pub(super) fn parse(head: &Head) -> Result<Presented<'_>, S3Error> {
         "AWS4-ECDSA-P256-SHA256" => {
             return Err(S3Error::not_implemented("AWS4-ECDSA-P256-SHA256"));
         }
-        _ => return Err(parameters("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"")),
+        _ => {
+            return Err(parameters(
+                "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"",
+            ));
+        }
     }
     let (access_key, scope) =
         Scope::split_credential(need("X-Amz-Credential")?).ok_or_else(|| {
@@ -51,15 +55,16 @@ pub(super) fn parse(head: &Head) -> Result<Presented<'_>, S3Error> {
 /// 1 to 604,800 seconds. A number outside is answered as an expired URL would be (403), which is
 /// what clients and the public suite expect; text that is no number is malformed (400).
 fn lifetime(text: &str) -> Result<u64, S3Error> {
-    let number: i64 =
-        text.parse().map_err(|_| parameters("X-Amz-Expires should be a number"))?;
+    let number: i64 = text
+        .parse()
+        .map_err(|_| parameters("X-Amz-Expires should be a number"))?;
     let denied = |message| S3Error::because(Code::AccessDenied, message);
     match u64::try_from(number) {
         Err(_) => Err(denied("X-Amz-Expires must be non-negative")),
         Ok(0) => Err(denied("Request has expired")),
-        Ok(seconds) if seconds > EXPIRES_MAX => {
-            Err(denied("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"))
-        }
+        Ok(seconds) if seconds > EXPIRES_MAX => Err(denied(
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
+        )),
         Ok(seconds) => Ok(seconds),
     }
 }

@@ -61,7 +61,10 @@ impl Verifier {
     /// A verifier that accepts scopes of `region`.
     #[must_use]
     pub fn new(region: impl Into<String>) -> Self {
-        Self { region: region.into(), keys: KeyCache::default() }
+        Self {
+            region: region.into(),
+            keys: KeyCache::default(),
+        }
     }
 
     /// The region.
@@ -119,13 +122,20 @@ impl Verifier {
         let key = cached.unwrap_or_else(|| SigningKey::derive(secret, presented.scope));
         let forms = canonical.forms();
         let accepted = |form: &Vec<u8>| {
-            key.accepts(string_to_sign(form, presented).as_bytes(), presented.signature)
+            key.accepts(
+                string_to_sign(form, presented).as_bytes(),
+                presented.signature,
+            )
         };
         if !forms.iter().any(accepted) {
-            return Err(mismatch(presented, forms.first().map_or(&[], Vec::as_slice)));
+            return Err(mismatch(
+                presented,
+                forms.first().map_or(&[], Vec::as_slice),
+            ));
         }
         if !is_cached {
-            self.keys.put(presented.access_key, secret, presented.scope, &key);
+            self.keys
+                .put(presented.access_key, secret, presented.scope, &key);
         }
         Ok(key)
     }
@@ -139,9 +149,13 @@ impl Verifier {
             return Err(presented.malformed(&what));
         }
         if scope.region != self.region {
-            let what =
-                format!("the region '{}' is wrong; expecting '{}'", scope.region, self.region);
-            return Err(presented.malformed(&what).with("Region", self.region.as_str()));
+            let what = format!(
+                "the region '{}' is wrong; expecting '{}'",
+                scope.region, self.region
+            );
+            return Err(presented
+                .malformed(&what)
+                .with("Region", self.region.as_str()));
         }
         let at = presented.at.to_basic();
         if at.get(..8) != Some(scope.date) {
@@ -178,7 +192,10 @@ impl Presented<'_> {
 fn present(head: &Head) -> Result<Presented<'_>, S3Error> {
     let authorization = head.headers().get(AUTHORIZATION);
     let in_header = authorization.is_some_and(|value| !value.is_empty());
-    let in_query = head.query().pairs().any(|(name, _)| is_auth_parameter(name));
+    let in_query = head
+        .query()
+        .pairs()
+        .any(|(name, _)| is_auth_parameter(name));
     let version_2 = head.query().has("AWSAccessKeyId") && head.query().has("Signature");
     match (in_header, in_query || version_2) {
         (true, true) => {
@@ -203,11 +220,12 @@ fn check_time(presented: &Presented<'_>, now: Timestamp) -> Result<(), S3Error> 
                 .with("ServerTime", now.to_iso8601())
                 .with("MaxAllowedSkewMilliseconds", SKEW_MAX_MS.to_string()))
         }
-        Place::Query(_) if at > now_ms.saturating_add(SKEW_MAX_MS) => {
-            Err(S3Error::because(Code::AccessDenied, "Request is not yet valid")
-                .with("X-Amz-Date", presented.at.to_basic())
-                .with("ServerTime", now.to_iso8601()))
-        }
+        Place::Query(_) if at > now_ms.saturating_add(SKEW_MAX_MS) => Err(S3Error::because(
+            Code::AccessDenied,
+            "Request is not yet valid",
+        )
+        .with("X-Amz-Date", presented.at.to_basic())
+        .with("ServerTime", now.to_iso8601())),
         Place::Query(seconds) => {
             let end = Timestamp::from_millis(at.saturating_add(seconds.saturating_mul(1_000)));
             if now <= end {
@@ -229,7 +247,11 @@ fn refuse_session_token(head: &Head) -> Result<(), S3Error> {
         .query()
         .pairs()
         .any(|(name, _)| name.eq_ignore_ascii_case("x-amz-security-token"));
-    if header || query { Err(S3Error::new(Code::InvalidToken)) } else { Ok(()) }
+    if header || query {
+        Err(S3Error::new(Code::InvalidToken))
+    } else {
+        Ok(())
+    }
 }
 
 /// What we computed, so that a client can see where it differs. None of it is secret.

@@ -17,8 +17,11 @@ pub fn plain_document(root: &str, content: impl FnOnce(&mut Writer)) -> Bytes {
 }
 
 fn render(root: &str, namespace: Option<&str>, content: impl FnOnce(&mut Writer)) -> Bytes {
-    let mut xml = Writer { out: String::with_capacity(512) };
-    xml.out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<");
+    let mut xml = Writer {
+        out: String::with_capacity(512),
+    };
+    xml.out
+        .push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<");
     xml.out.push_str(root);
     if let Some(namespace) = namespace {
         xml.out.push_str(" xmlns=\"");

@@ -77,6 +77,20 @@ async fn a_session_ends_only_after_its_last_guard() {
 }
 
 #[tokio::test]
+async fn a_session_with_one_long_upload_is_kept_alive() {
+    let world = world();
+    let slow = world.sessions.enter().await.unwrap();
+    for _ in 0..6 {
+        settle().await;
+        world.clock.advance(tuning::KEEP_ALIVE);
+    }
+    settle().await;
+    let told = world.fake.edit(|state| state.kept_alive().clone());
+    let times = told.iter().filter(|told| told.contains(&slow.id())).count();
+    assert!(times >= 5, "{told:?}");
+}
+
+#[tokio::test]
 async fn an_idle_gateway_holds_no_session() {
     let world = world();
     drop(world.sessions.enter().await.unwrap());

@@ -194,6 +194,7 @@ impl State {
                 let length = extents.iter().map(|extent| u64::from(extent.length)).sum();
                 Ok((Read::Extents(wire::ExtentList { extents }), length))
             }
+            Written::PartPages(_) => Err(Refusal::Malformed),
             Written::Pages(pages) => {
                 let staged = self
                     .pages
@@ -343,7 +344,11 @@ impl State {
         let manifest = Bytes::from(format!("list-{:011}", self.sequence));
         let pages = u32::try_from(list.len().div_ceil(super::answer::PARTS_PER_PAGE)).unwrap();
         self.part_lists.insert(manifest.clone(), list);
-        let place = wire::object::Place::PartPages(wire::PartPages { manifest, pages });
+        let place = wire::object::Place::PartPages(wire::PartPages {
+            manifest,
+            pages,
+            length,
+        });
         self.insert(key, complete.attributes, place, length);
         self.uploads.remove(&at);
         done()

@@ -47,6 +47,59 @@ fn an_open_store_cannot_be_opened_again() {
 }
 
 #[test]
+fn what_was_persisted_does_not_need_the_journal() {
+    let mut fjall = Fjall::new();
+    for number in 0..50_u8 {
+        let mut batch = Batch::default();
+        batch.put([number], vec![number; 100]);
+        batch.delete([number.wrapping_sub(2)]);
+        fjall.store().commit(&batch).unwrap();
+    }
+    fjall.store().persist().unwrap();
+    let before = rows(&*fjall.store().view());
+    fjall.store = None;
+    let mut journals = 0;
+    for entry in std::fs::read_dir(fjall.dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &[0; 4_096], 0).unwrap();
+            journals += 1;
+        }
+    }
+    assert!(journals > 0);
+    fjall.store = Some(FjallStore::open(fjall.dir.path(), SETTINGS).unwrap());
+    assert_eq!(rows(&*fjall.store().view()), before);
+}
+
+#[test]
+fn a_persist_ends_while_others_commit_and_after_everything_was_deleted() {
+    let fjall = Fjall::new();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0_u32;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let mut batch = Batch::default();
+                batch.put((number % 100).to_be_bytes(), vec![1; 300]);
+                batch.delete(((number + 50) % 100).to_be_bytes());
+                fjall.store().commit(&batch).unwrap();
+                number += 1;
+            }
+        });
+        (0..10).for_each(|_| fjall.store().persist().unwrap());
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let mut batch = Batch::default();
+    rows(&*fjall.store().view())
+        .into_iter()
+        .for_each(|(key, _)| batch.delete(key.to_vec()));
+    fjall.store().commit(&batch).unwrap();
+    (0..3).for_each(|_| fjall.store().persist().unwrap());
+    assert!(rows(&*fjall.store().view()).is_empty());
+}
+
+#[test]
 fn views_outlive_flushes_of_the_write_buffer() {
     let fjall = Fjall::new();
     let fill = |byte: u8| {

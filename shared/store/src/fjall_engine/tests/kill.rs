@@ -5,7 +5,7 @@ use super::*;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 /// Where the child finds its store.
 const DIR_VARIABLE: &str = "CAIRN_STORE_KILL_DIR";
@@ -104,17 +104,13 @@ fn run_and_kill(dir: &Path, times: u64) -> u64 {
             continue;
         };
         last = number.parse().unwrap();
-        left = left.saturating_sub(1);
-        if left == 0 {
-            kill(&mut child);
+        if left == 1 {
+            // SIGKILL; what the child had told before is still read.
+            child.kill().unwrap();
         }
+        left = left.saturating_sub(1);
     }
+    child.wait().unwrap();
     assert_eq!(left, 0, "the child ended by itself");
     last
-}
-
-/// SIGKILL; what the child had told before is still read.
-fn kill(child: &mut Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
 }

@@ -1,0 +1,206 @@
+//! Who a directory belongs to: cluster id and node id, drawn at the first start and kept in every
+//! data directory, so that directories of two stores are never mixed.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use cairn_model::{DiskId, NodeId, format_version};
+use cairn_world::Entropy;
+use serde::{Deserialize, Serialize};
+
+use crate::Fatal;
+
+/// Name of the file in each data directory.
+const FILE: &str = "cairn-directory.toml";
+/// Its name while it is being written.
+const FILE_NEW: &str = "cairn-directory.toml.new";
+
+/// The identity of one data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Identity {
+    format: u16,
+    cluster: String,
+    node: String,
+    disk: String,
+}
+
+/// The identities of a server's directories, in the order they were named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Directories {
+    pub(crate) cluster: [u8; 16],
+    pub(crate) node: NodeId,
+    pub(crate) disks: Vec<(PathBuf, DiskId)>,
+}
+
+impl Directories {
+    /// Reads every directory's identity; gives fresh ones where the first directory has none.
+    ///
+    /// A directory without an identity beside one that has it is refused: a disk that lost its
+    /// contents must not pass for an old one.
+    pub(crate) fn open(dirs: &[PathBuf], entropy: &dyn Entropy) -> Result<Self, Fatal> {
+        for dir in dirs {
+            std::fs::create_dir_all(dir).map_err(|error| Fatal::new(dir.display(), error))?;
+        }
+        let found = dirs.iter().map(|dir| read(dir)).collect::<Result<Vec<_>, _>>()?;
+        // The first directory is written last: without it a first start has not happened.
+        let fresh = found.first().is_some_and(Option::is_none);
+        let identities = if fresh { create(dirs, &found, entropy)? } else { present(dirs, found)? };
+        let mut disks: Vec<(PathBuf, DiskId)> = Vec::with_capacity(dirs.len());
+        let mut owner = None;
+        for (dir, identity) in dirs.iter().zip(&identities) {
+            let (cluster, node, disk) = identity.parts().ok_or_else(|| damaged(dir))?;
+            if *owner.get_or_insert((cluster, node)) != (cluster, node) {
+                return Err(Fatal::new(dir.display(), "it belongs to another store"));
+            }
+            if disks.iter().any(|(_, other)| *other == disk) {
+                return Err(Fatal::new(dir.display(), "it is named twice, or is a copy of another"));
+            }
+            disks.push((dir.clone(), disk));
+        }
+        let (cluster, node) = owner.ok_or_else(|| Fatal::new("server", "no directory"))?;
+        Ok(Self { cluster, node, disks })
+    }
+
+    /// The directory that holds the metadata.
+    pub(crate) fn first(&self) -> Result<&Path, Fatal> {
+        let first = self.disks.first().ok_or_else(|| Fatal::new("server", "no directory"))?;
+        Ok(&first.0)
+    }
+}
+
+impl Identity {
+    fn parts(&self) -> Option<([u8; 16], NodeId, DiskId)> {
+        let cluster = DiskId::from_hex(&self.cluster)?.0;
+        let node = u64::from_str_radix(&self.node, 16).ok()?;
+        Some((cluster, NodeId(node), DiskId::from_hex(&self.disk)?))
+    }
+}
+
+fn damaged(dir: &Path) -> Fatal {
+    Fatal::new(dir.join(FILE).display(), "the identity cannot be read")
+}
+
+fn read(dir: &Path) -> Result<Option<Identity>, Fatal> {
+    let text = match std::fs::read_to_string(dir.join(FILE)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Fatal::new(dir.display(), error)),
+    };
+    let identity: Identity = toml::from_str(&text).map_err(|_| damaged(dir))?;
+    if identity.format != format_version::DIRECTORY {
+        return Err(Fatal::new(dir.display(), "made by another version of cairn"));
+    }
+    Ok(Some(identity))
+}
+
+fn present(dirs: &[PathBuf], found: Vec<Option<Identity>>) -> Result<Vec<Identity>, Fatal> {
+    let known = |(dir, identity): (&PathBuf, Option<Identity>)| {
+        identity.ok_or_else(|| {
+            Fatal::new(dir.display(), "the store does not know this directory: it is new or has lost its contents")
+        })
+    };
+    dirs.iter().zip(found).map(known).collect()
+}
+
+/// Draws identities and writes them, the first directory's last. Leftovers of a first start that
+/// was cut short are replaced: nothing was ever acknowledged without the first directory's file.
+fn create(
+    dirs: &[PathBuf],
+    found: &[Option<Identity>],
+    entropy: &dyn Entropy,
+) -> Result<Vec<Identity>, Fatal> {
+    for (dir, identity) in dirs.iter().zip(found) {
+        let leftover = identity.is_some();
+        let used = std::fs::read_dir(dir)
+            .map_err(|error| Fatal::new(dir.display(), error))?
+            .filter_map(Result::ok)
+            .any(|entry| !["lost+found", FILE, FILE_NEW].iter().any(|name| entry.file_name() == *name));
+        if used {
+            let why = if leftover {
+                "it belongs to a store whose first directory is missing"
+            } else {
+                "it is not empty and not a directory of cairn"
+            };
+            return Err(Fatal::new(dir.display(), why));
+        }
+    }
+    let draw = || {
+        let mut bytes = [0; 16];
+        entropy.fill(&mut bytes);
+        DiskId(bytes).to_string()
+    };
+    let (cluster, node) = (draw(), format!("{:016x}", entropy.next_u64()));
+    let identity = |_: &PathBuf| Identity {
+        format: format_version::DIRECTORY,
+        cluster: cluster.clone(),
+        node: node.clone(),
+        disk: draw(),
+    };
+    let identities: Vec<Identity> = dirs.iter().map(identity).collect();
+    for (dir, identity) in dirs.iter().zip(&identities).rev() {
+        write(dir, identity).map_err(|error| Fatal::new(dir.display(), error))?;
+    }
+    Ok(identities)
+}
+
+fn write(dir: &Path, identity: &Identity) -> std::io::Result<()> {
+    let text = toml::to_string(identity).map_err(std::io::Error::other)?;
+    let temporary = dir.join(FILE_NEW);
+    let mut file = File::create(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, dir.join(FILE))?;
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_world::real::OsEntropy;
+
+    fn dirs(root: &Path, names: &[&str]) -> Vec<PathBuf> {
+        names.iter().map(|name| root.join(name)).collect()
+    }
+
+    #[test]
+    fn identities_are_drawn_once_and_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = dirs(root.path(), &["a", "b"]);
+        let first = Directories::open(&paths, &OsEntropy).unwrap();
+        assert_ne!(first.disks[0].1, first.disks[1].1);
+        assert_eq!(Directories::open(&paths, &OsEntropy).unwrap(), first);
+        assert_eq!(first.first().unwrap(), paths[0]);
+    }
+
+    #[test]
+    fn strange_directories_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let ours = dirs(root.path(), &["a", "b"]);
+        Directories::open(&ours, &OsEntropy).unwrap();
+        let refused = |names: &[&str]| Directories::open(&dirs(root.path(), names), &OsEntropy).unwrap_err().to_string();
+        assert!(refused(&["a", "new"]).contains("does not know"));
+        assert!(refused(&["a", "a"]).contains("twice"));
+        Directories::open(&dirs(root.path(), &["x"]), &OsEntropy).unwrap();
+        assert!(refused(&["a", "x"]).contains("another store"));
+        std::fs::create_dir(root.path().join("full")).unwrap();
+        std::fs::write(root.path().join("full/photo.jpg"), "x").unwrap();
+        assert!(refused(&["full"]).contains("not empty"));
+        std::fs::write(root.path().join("a").join(FILE), "format = 1").unwrap();
+        assert!(refused(&["a", "b"]).contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_first_start_cut_short_is_done_again() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = dirs(root.path(), &["a", "b"]);
+        Directories::open(&paths, &OsEntropy).unwrap();
+        std::fs::remove_file(paths[0].join(FILE)).unwrap();
+        assert!(Directories::open(&paths, &OsEntropy).is_ok());
+        std::fs::write(paths[1].join("segment"), "x").unwrap();
+        std::fs::remove_file(paths[0].join(FILE)).unwrap();
+        let error = Directories::open(&paths, &OsEntropy).unwrap_err().to_string();
+        assert!(error.contains("first directory is missing"), "{error}");
+    }
+}

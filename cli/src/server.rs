@@ -1,0 +1,105 @@
+//! `cairn server`: the whole store in one process, put together from the same parts as a cluster.
+//!
+//! ```text
+//!  directories ─> identity ─> disks ─> storage node ──┐ ShardService
+//!                                 └──> metadata ──────┤ MetadataService ─> cluster row, root, bootstrap
+//!                                         planner <───┤
+//!                                         gateway <───┘ ─> listen until SIGTERM, drain, close in reverse
+//! ```
+
+mod cluster;
+mod parts;
+mod users;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use cairn_world::real::{OsEntropy, RealClock};
+use cairn_world::{Clock, Entropy};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::args::ServerArgs;
+use crate::bootstrap::Bootstrap;
+use crate::credentials::{Credentials, Origin};
+use crate::identity::Directories;
+use crate::{Fatal, console};
+
+/// Runs a server until it is told to stop.
+pub(crate) fn run(args: ServerArgs) -> Result<(), Fatal> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("cairn")
+        .build()
+        .map_err(|error| Fatal::new("runtime", error))?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: ServerArgs) -> Result<(), Fatal> {
+    let bootstrap = args.bootstrap.as_deref().map(Bootstrap::read).transpose()?;
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    // Before anything is made: a port that is taken is the commonest mistake.
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| Fatal::new(format!("cannot listen on {}", args.listen), error))?;
+    let directories = Directories::open(&args.dirs, entropy.as_ref())?;
+    let parts = parts::open(&directories, Arc::clone(&clock), Arc::clone(&entropy)).await?;
+    cluster::ensure(parts.metadata.as_ref(), &directories, args.coding).await?;
+    let (root, origin) = Credentials::find(directories.first()?, entropy.as_ref())?;
+    users::ensure_root(parts.metadata.as_ref(), &root).await?;
+    if let Some(bootstrap) = &bootstrap {
+        users::apply_bootstrap(parts.metadata.as_ref(), bootstrap).await?;
+    }
+
+    let (stop, stopped) = watch::channel(false);
+    let planner = parts.planner();
+    let planner = tokio::spawn(planner.run(stopped.clone()));
+    let gateway = parts.gateway(Arc::clone(&clock), Arc::clone(&entropy)).await?;
+    let address = listener.local_addr().map_err(|error| Fatal::new("listen", error))?;
+    greet(address, &root, origin);
+    let serving = tokio::spawn(gateway.serve(listener, stopped));
+
+    wait_for_signal().await?;
+    tracing::info!("stopping: no new requests, those at work are finished");
+    stop.send_replace(true);
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the gateway ended badly");
+    }
+    if let Err(error) = planner.await {
+        tracing::error!(%error, "the planner ended badly");
+    }
+    parts.close().await
+}
+
+async fn wait_for_signal() -> Result<(), Fatal> {
+    let listen = |kind| signal(kind).map_err(|error| Fatal::new("signals", error));
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// What a newcomer pastes next. Generated credentials are shown this once.
+fn greet(address: SocketAddr, root: &Credentials, origin: Origin) {
+    let endpoint = format!("http://{address}");
+    console::line(format_args!("cairn is ready on {endpoint}"));
+    match origin {
+        Origin::Environment => console::line("root credentials: from the environment"),
+        Origin::File => console::line("root credentials: as printed at the first start (kept in the first directory)"),
+        Origin::Generated => {
+            let Credentials { access_key, secret_key } = root;
+            console::line(format_args!(
+                "\nroot credentials, generated and shown this once:\n\
+                 \n  export AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret_key} AWS_DEFAULT_REGION=us-east-1\n\
+                 \n  aws --endpoint-url {endpoint} s3 mb s3://first && aws --endpoint-url {endpoint} s3 cp README.md s3://first/\
+                 \n  curl --aws-sigv4 aws:amz:us-east-1:s3 --user $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY {endpoint}/first/README.md\
+                 \n  echo $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY > ~/.passwd-s3fs && chmod 600 ~/.passwd-s3fs && s3fs first /mnt -o url={endpoint},use_path_request_style\n"
+            ));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! An object's bytes in order, checked, a few stripes at a time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cairn_model::{ChunkId, DomainId, limits};
+use cairn_wire::metadata as wire;
+use crc_fast::CrcAlgorithm::Crc64Nvme;
+use crc_fast::checksum;
+
+use crate::data::chunk_reader::{ChunkReader, ChunkRow};
+use crate::data::layout::{ChunkRun, Layout, Run};
+use crate::data::session::Entered;
+use crate::data::{DataPath, ReadError};
+use crate::tuning;
+
+const _: () = assert!(2 * tuning::READ_STRIPES <= limits::STRIPES_PER_REQUEST as u64);
+
+/// A chunk being read.
+#[derive(Debug)]
+struct Open {
+    reader: ChunkReader,
+    /// What is still to be read of it.
+    left: Range<u64>,
+    /// The CRC so far, where the whole chunk is read.
+    crc: Option<crc_fast::Digest>,
+}
+
+/// Reads a range of an object. The session must have been entered before the object's row was read.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    path: Arc<DataPath>,
+    session: Entered,
+    layout: Layout,
+    runs: VecDeque<Run>,
+    rows: BTreeMap<ChunkId, ChunkRow>,
+    open: Option<Open>,
+}
+
+impl Reader {
+    /// A reader of `range` of `object`, whose chunks lie in `domain`.
+    pub(crate) fn new(
+        path: &Arc<DataPath>,
+        session: Entered,
+        domain: DomainId,
+        object: &wire::Object,
+        range: Range<u64>,
+    ) -> Self {
+        Self {
+            path: Arc::clone(path),
+            session,
+            layout: Layout::new(path.metadata.clone(), domain, object, range),
+            runs: VecDeque::new(),
+            rows: BTreeMap::new(),
+            open: None,
+        }
+    }
+
+    /// The next pieces, every byte of them checked; none at the end.
+    ///
+    /// # Errors
+    /// See [`ReadError`]. After one, nothing more may be given to the client.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Bytes>>, ReadError> {
+        loop {
+            if let Some(open) = &mut self.open {
+                if !open.left.is_empty() {
+                    return open.read().await.map(Some);
+                }
+                self.open = None;
+            }
+            match self.next_run().await? {
+                None => return Ok(None),
+                Some(Run::Inline {
+                    bytes,
+                    wanted,
+                    crc64nvme,
+                }) => return inline(&bytes, wanted, crc64nvme).map(|bytes| Some(vec![bytes])),
+                Some(Run::Chunk(run)) => self.open = Some(self.open(run)?),
+            }
+        }
+    }
+
+    /// The next run; the rows of many chunks are read at once.
+    async fn next_run(&mut self) -> Result<Option<Run>, ReadError> {
+        if self.runs.is_empty() {
+            while self.runs.len() < tuning::CHUNK_ROWS_AHEAD
+                && let Some(run) = self.layout.next().await?
+            {
+                self.runs.push_back(run);
+            }
+            let chunks = self.runs.iter().filter_map(|run| match run {
+                Run::Chunk(run) => Some(run.chunk),
+                Run::Inline { .. } => None,
+            });
+            let mut chunks: Vec<ChunkId> = chunks.collect();
+            chunks.sort_unstable();
+            chunks.dedup();
+            self.rows.clear();
+            if !chunks.is_empty() {
+                self.rows = ChunkRow::fetch(&self.path.metadata, chunks).await?;
+            }
+        }
+        Ok(self.runs.pop_front())
+    }
+
+    fn open(&self, run: ChunkRun) -> Result<Open, ReadError> {
+        let row = self
+            .rows
+            .get(&run.chunk)
+            .filter(|row| row.length == run.chunk_length);
+        let Some(row) = row.cloned() else {
+            tracing::error!(chunk = ?run.chunk, "a manifest names a chunk that has no such row");
+            return Err(ReadError::Lost);
+        };
+        let whole = run.offset == 0 && run.length == run.chunk_length;
+        Ok(Open {
+            reader: ChunkReader::new(&self.path, &self.session, row),
+            left: run.offset..run.offset + run.length,
+            crc: whole.then(|| crc_fast::Digest::new(Crc64Nvme)),
+        })
+    }
+}
+
+impl Open {
+    /// The next stripes. The last are given only if the CRC of the whole agrees.
+    async fn read(&mut self) -> Result<Vec<Bytes>, ReadError> {
+        let end = self
+            .reader
+            .piece_end(self.left.start, tuning::READ_STRIPES)
+            .min(self.left.end);
+        let range = self.left.start..end;
+        let pieces = self.reader.read(range.clone()).await?;
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        if u64::try_from(length).ok() != Some(range.end - range.start) {
+            tracing::error!(chunk = ?self.reader.row().chunk, "a chunk is shorter than its row says");
+            return Err(ReadError::Lost);
+        }
+        self.left.start = end;
+        if let Some(crc) = &mut self.crc {
+            pieces.iter().for_each(|piece| crc.update(piece));
+            if self.left.is_empty() && crc.finalize() != self.reader.row().crc64nvme {
+                self.reader
+                    .report("the CRC-64/NVME of the whole chunk differs");
+                return Err(ReadError::Lost);
+            }
+        }
+        Ok(pieces)
+    }
+}
+
+fn inline(bytes: &Bytes, wanted: Range<usize>, crc: Option<u64>) -> Result<Bytes, ReadError> {
+    if crc.is_some_and(|crc| checksum(Crc64Nvme, bytes) != crc) {
+        tracing::error!("inline content does not agree with its CRC-64/NVME");
+        return Err(ReadError::Lost);
+    }
+    Ok(bytes.slice(wanted))
+}
+
+#[cfg(test)]
+mod tests;

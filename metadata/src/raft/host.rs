@@ -1,0 +1,562 @@
+//! A voter: everything opened in the right order, proposals, reads, and an orderly end.
+
+use bytes::Bytes;
+use cairn_model::limits;
+use cairn_store::{OrderedStore, View};
+use cairn_world::{Clock, Disk, Entropy};
+use openraft::errors::{ClientWriteError, InitializeError as RaftInitializeError, RaftError};
+use openraft::{BasicNode, Config, ServerState, SnapshotPolicy};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+use super::applier::{Applier, Stores, blocking};
+use super::generations::{Generations, StoreFactory};
+use super::housekeeping::Housekeeper;
+use super::log_storage::LogStorage;
+use super::network::RaftNetwork;
+use super::reads::Reads;
+use super::rebuild::{self, RebuildError, Verdict};
+use super::rows::{self, Proof, StateHash};
+use super::settings::RaftSettings;
+use super::types::{EntryBytes, Raft, TypeConfig, position};
+use super::{LogPosition, StateMachine};
+use crate::journal::{Journal, JournalError, JournalUsage};
+use crate::snapshot::{Shelf, SnapshotError};
+
+/// A member of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its id.
+    pub id: u64,
+    /// Where it listens.
+    pub address: String,
+}
+
+impl Member {
+    pub(super) fn of(id: Option<u64>, node: Option<BasicNode>) -> Option<Self> {
+        Some(Self {
+            id: id?,
+            address: node?.addr,
+        })
+    }
+}
+
+/// Why a voter does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The journal; see its kinds.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Store and journal contradict each other: acknowledged entries are lost. Rejoin under a new
+    /// id, or have `cairn doctor` look at it.
+    #[error("store and journal do not fit: {0}")]
+    Mismatch(String),
+    /// The store is lost and nothing here can rebuild it: reinstall from a peer.
+    #[error("the store cannot be rebuilt: {0}")]
+    Unrecoverable(String),
+    /// The disk or the store engine failed.
+    #[error("cannot open: {0}")]
+    Io(String),
+    /// The state machine refused its rows.
+    #[error(transparent)]
+    Machine(#[from] super::ApplyError),
+    /// The settings cannot work.
+    #[error("raft settings: {0}")]
+    Settings(String),
+}
+
+impl From<std::io::Error> for OpenError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error.to_string())
+    }
+}
+
+impl From<cairn_store::StoreError> for OpenError {
+    fn from(error: cairn_store::StoreError) -> Self {
+        Self::Io(error.to_string())
+    }
+}
+
+impl From<SnapshotError> for OpenError {
+    fn from(error: SnapshotError) -> Self {
+        Self::Io(error.to_string())
+    }
+}
+
+/// Why a proposal has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Not proposed: ask the leader.
+    #[error("this node is not the leader, {leader:?} is")]
+    NotLeader {
+        /// The leader, if known.
+        leader: Option<Member>,
+    },
+    /// Not proposed: longer than an entry may be.
+    #[error("a proposal of {len} bytes is too long")]
+    TooLarge {
+        /// Its length.
+        len: usize,
+    },
+    /// It may have been committed, or may yet be.
+    #[error("the outcome of the proposal is unknown")]
+    Unknown,
+    /// Not proposed: the node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+/// Why there is no linearizable view.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Ask the leader.
+    #[error("this node is not the leader, {leader:?} is")]
+    NotLeader {
+        /// The leader, if known.
+        leader: Option<Member>,
+    },
+    /// No majority answers.
+    #[error("no majority of voters answers")]
+    Unavailable,
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+/// Why a cluster was not founded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InitializeError {
+    /// There is a log already.
+    #[error("the cluster exists already")]
+    Exists,
+    /// The members cannot be a cluster of this node's.
+    #[error("the members are no cluster: {0}")]
+    Members(String),
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+/// Why the end was not clean; the next start repairs it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not stopped cleanly: {0}")]
+pub struct StopError(String);
+
+/// A voter's state, for people and for dashboards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaftMetrics {
+    /// The voter.
+    pub node_id: u64,
+    /// Its term.
+    pub term: u64,
+    /// The leader, if known.
+    pub leader: Option<u64>,
+    /// Last index in the log.
+    pub last_index: Option<u64>,
+    /// Last entry applied.
+    pub applied: Option<LogPosition>,
+    /// Last entry covered by a full sync of the store.
+    pub synced: Option<LogPosition>,
+    /// Last entry of the newest snapshot.
+    pub snapshot: Option<LogPosition>,
+    /// Last entry purged from the log.
+    pub purged: Option<LogPosition>,
+    /// Space of the journal.
+    pub journal: JournalUsage,
+    /// Why it stopped, if it did.
+    pub failure: Option<String>,
+}
+
+struct Inner {
+    raft: Raft,
+    journal: Journal,
+    stores: Arc<Stores>,
+    clock: Arc<dyn Clock>,
+    settings: RaftSettings,
+    reads: Reads,
+    stop: watch::Sender<bool>,
+    stopped: AtomicBool,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The housekeeper holds what it needs by itself; it must not outlive the last handle.
+        self.stop.send_replace(true);
+    }
+}
+
+/// A running voter. Clones share it.
+#[derive(Clone)]
+pub struct RaftHost {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for RaftHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RaftHost")
+            .field("metrics", &self.metrics())
+            .finish()
+    }
+}
+
+impl RaftHost {
+    /// Opens the journal, judges the store against it (rebuilding it where it cannot prove itself
+    /// whole), replays what is committed and not applied, and joins the election.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing was acknowledged or voted.
+    pub async fn open<N: RaftNetwork>(
+        settings: RaftSettings,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        stores: Arc<dyn StoreFactory>,
+        mut machine: Box<dyn StateMachine>,
+        network: N,
+    ) -> Result<Self, OpenError> {
+        let config = config(&settings)?;
+        let journal = Journal::open(disk.clone(), settings.journal.clone(), entropy.as_ref())?;
+        let shelf = Shelf::open(disk.clone(), &settings.snapshot_dir, settings.cluster_id)?;
+        let mut generations = Generations::open(disk.as_ref(), &settings.pointer, stores)?;
+        let (store, proof) = open_store(&journal, &shelf, &mut generations)?;
+        distrust_damaged(&shelf, &proof);
+        machine.reset(store.view().as_ref())?;
+        let stores = Stores::new(store, proof, generations, shelf, settings.inline)?;
+        let stores = Arc::new(stores);
+        let applier = Applier::new(stores.clone(), machine, Some(journal.clone()));
+        let log = LogStorage::new(journal.clone());
+        let raft = Raft::new(settings.node_id, Arc::new(config), network, log, applier)
+            .await
+            .map_err(|error| OpenError::Io(error.to_string()))?;
+        let (stop, stopping) = watch::channel(false);
+        let housekeeper = Housekeeper {
+            raft: raft.clone(),
+            journal: journal.clone(),
+            stores: stores.clone(),
+            clock: clock.clone(),
+            settings: settings.clone(),
+            stop: stopping,
+        };
+        tokio::spawn(housekeeper.run());
+        let reads = Reads::start(raft.clone());
+        let inner = Inner {
+            raft,
+            journal,
+            stores,
+            clock,
+            settings,
+            reads,
+            stop,
+            stopped: AtomicBool::new(false),
+        };
+        let host = Self {
+            inner: Arc::new(inner),
+        };
+        host.stand_if_alone().await;
+        Ok(host)
+    }
+
+    /// The only voter need not wait to hear from others.
+    async fn stand_if_alone(&self) {
+        let voters: Vec<u64> = self.inner.raft.voter_ids().collect();
+        if voters == [self.inner.settings.node_id] {
+            let _ = self.inner.raft.trigger().elect(false).await;
+        }
+    }
+
+    /// Whether the voter has a log, or a state without one: false exactly on a fresh directory.
+    #[must_use]
+    pub fn is_initialized(&self) -> bool {
+        self.inner.journal.state().last.is_some() || self.inner.stores.applied().is_some()
+    }
+
+    /// Founds the cluster: once, on one node of a fresh set.
+    ///
+    /// # Errors
+    /// See [`InitializeError`].
+    pub async fn initialize(&self, members: Vec<Member>) -> Result<(), InitializeError> {
+        let nodes: BTreeMap<u64, BasicNode> = members
+            .into_iter()
+            .map(|member| {
+                (
+                    member.id,
+                    BasicNode {
+                        addr: member.address,
+                    },
+                )
+            })
+            .collect();
+        match self.inner.raft.initialize(nodes).await {
+            Ok(()) => Ok(()),
+            Err(RaftError::APIError(RaftInitializeError::NotAllowed(_))) => {
+                Err(InitializeError::Exists)
+            }
+            Err(RaftError::APIError(RaftInitializeError::NotInMembers(error))) => {
+                Err(InitializeError::Members(error.to_string()))
+            }
+            Err(RaftError::Fatal(_)) => Err(InitializeError::Stopped),
+        }
+    }
+
+    /// Proposes an entry and waits until it is committed and applied; the reply is the state
+    /// machine's.
+    ///
+    /// # Errors
+    /// See [`ProposeError`].
+    pub async fn propose(&self, payload: Bytes) -> Result<Bytes, ProposeError> {
+        if payload.len() as u64 > limits::ENTRY_LEN_MAX {
+            return Err(ProposeError::TooLarge { len: payload.len() });
+        }
+        if self.inner.stopped.load(Ordering::Acquire) {
+            return Err(ProposeError::Stopped);
+        }
+        let written = tokio::select! {
+            biased;
+            written = self.inner.raft.client_write(EntryBytes(payload)) => written,
+            () = self.inner.clock.sleep(self.inner.settings.propose_timeout) => {
+                return Err(ProposeError::Unknown);
+            }
+        };
+        match written {
+            Ok(response) => Ok(response.data.0),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+                Err(ProposeError::NotLeader {
+                    leader: Member::of(to.leader_id, to.leader_node),
+                })
+            }
+            // A discarded entry may have reached others; a node that stopped may have had it synced.
+            Err(RaftError::APIError(_) | RaftError::Fatal(_)) => Err(ProposeError::Unknown),
+        }
+    }
+
+    /// A view of everything acknowledged before the call, wherever it was acknowledged.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn read(&self) -> Result<Box<dyn View>, ReadError> {
+        self.inner.reads.confirm().await?;
+        Ok(self.inner.stores.view())
+    }
+
+    /// A view of whatever is applied here: for planners and metrics, never for an answer.
+    #[must_use]
+    pub fn stale_view(&self) -> Box<dyn View> {
+        self.inner.stores.view()
+    }
+
+    /// Whether reads and proposals can be answered: a leader is known, and where it is this node, it
+    /// has applied an entry of its own.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        use openraft::async_runtime::watch::WatchReceiver;
+        let watch = self.inner.raft.metrics();
+        let metrics = watch.borrow_watched();
+        if metrics.running_state.is_err() || metrics.current_leader.is_none() {
+            return false;
+        }
+        metrics.state != ServerState::Leader
+            || metrics
+                .last_applied
+                .is_some_and(|id| id.leader_id.term == metrics.current_term)
+    }
+
+    /// Waits until [`RaftHost::is_ready`]; whether it is.
+    pub async fn wait_ready(&self, limit: Duration) -> bool {
+        let deadline = self.inner.clock.monotonic() + limit;
+        while !self.is_ready() {
+            if self.inner.clock.monotonic() >= deadline {
+                return false;
+            }
+            self.inner.clock.sleep(Duration::from_millis(1)).await;
+        }
+        true
+    }
+
+    /// Whether this node believes it leads.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.leadership().is_some()
+    }
+
+    /// The term this node believes it leads in. Work done for one leadership compares it before and
+    /// after.
+    #[must_use]
+    pub fn leadership(&self) -> Option<u64> {
+        use openraft::async_runtime::watch::WatchReceiver;
+        let watch = self.inner.raft.metrics();
+        let metrics = watch.borrow_watched();
+        let leads = metrics.running_state.is_ok() && metrics.state == ServerState::Leader;
+        leads.then_some(metrics.current_term)
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn metrics(&self) -> RaftMetrics {
+        use openraft::async_runtime::watch::WatchReceiver;
+        let stores = &self.inner.stores;
+        let journal = self.inner.journal.state();
+        let watch = self.inner.raft.metrics();
+        let metrics = watch.borrow_watched();
+        let journal_failure = self.inner.journal.failure().map(|error| error.to_string());
+        RaftMetrics {
+            node_id: self.inner.settings.node_id,
+            term: metrics.current_term,
+            leader: metrics.current_leader,
+            last_index: metrics.last_log_index,
+            applied: stores.applied(),
+            synced: stores.synced(),
+            snapshot: metrics.snapshot.as_ref().map(position),
+            purged: journal.purged,
+            journal: self.inner.journal.usage(),
+            failure: journal_failure.or_else(|| {
+                metrics
+                    .running_state
+                    .as_ref()
+                    .err()
+                    .map(ToString::to_string)
+            }),
+        }
+    }
+
+    /// The running hash at recent multiples of 1,000 entries, oldest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn state_hashes(&self) -> Result<Vec<StateHash>, cairn_store::StoreError> {
+        self.inner.stores.state_hashes()
+    }
+
+    /// Builds a snapshot of what is applied now and waits for it; whether there is one that new.
+    pub async fn snapshot(&self, limit: Duration) -> bool {
+        let wanted = self.inner.stores.applied();
+        if self.inner.raft.trigger().snapshot().await.is_err() {
+            return false;
+        }
+        let deadline = self.inner.clock.monotonic() + limit;
+        loop {
+            let newest = self.inner.stores.shelf.newest();
+            if newest.is_some_and(|snapshot| snapshot.meta().position >= wanted) {
+                return true;
+            }
+            if self.inner.clock.monotonic() >= deadline {
+                return false;
+            }
+            self.inner.clock.sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Syncs the store now, as the housekeeper does from time to time.
+    ///
+    /// # Errors
+    /// The store's; terminal.
+    pub async fn sync(&self) -> Result<(), StopError> {
+        let stores = self.inner.stores.clone();
+        let sync = move || stores.sync().map_err(std::io::Error::other);
+        let done = blocking(self.inner.settings.inline, sync).await;
+        done.map_err(|error| StopError(error.to_string()))
+    }
+
+    /// openraft's handle, for the network side that hands it what peers send.
+    #[must_use]
+    pub fn raft(&self) -> &openraft::Raft<TypeConfig, Applier> {
+        &self.inner.raft
+    }
+
+    /// The snapshots, for the network side that receives them.
+    #[must_use]
+    pub fn shelf(&self) -> &Shelf {
+        &self.inner.stores.shelf
+    }
+
+    /// Stops: Raft first, then the store is synced, then the journal sealed.
+    ///
+    /// # Errors
+    /// Where one of them fails; the next start repairs it.
+    pub async fn shutdown(&self) -> Result<(), StopError> {
+        self.inner.stopped.store(true, Ordering::Release);
+        self.inner.stop.send_replace(true);
+        let raft = self.inner.raft.shutdown().await;
+        let (stores, journal) = (self.inner.stores.clone(), self.inner.journal.clone());
+        let finish = move || {
+            let synced = stores.sync().map_err(std::io::Error::other);
+            let closed = journal.close().map_err(std::io::Error::other);
+            synced.and(closed)
+        };
+        let finished = blocking(self.inner.settings.inline, finish).await;
+        raft.map_err(|error| StopError(error.to_string()))?;
+        finished.map_err(|error| StopError(error.to_string()))
+    }
+}
+
+fn config(settings: &RaftSettings) -> Result<Config, OpenError> {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let config = Config {
+        cluster_name: "cairn".to_owned(),
+        heartbeat_interval: millis(settings.heartbeat),
+        election_timeout_min: millis(settings.election.0),
+        election_timeout_max: millis(settings.election.1),
+        enable_pre_vote: Some(true),
+        // The housekeeper decides about both.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        ..Config::default()
+    };
+    config
+        .validate()
+        .map_err(|error| OpenError::Settings(error.to_string()))
+}
+
+fn open_store(
+    journal: &Journal,
+    shelf: &Shelf,
+    generations: &mut Generations,
+) -> Result<(Arc<dyn OrderedStore>, Proof), OpenError> {
+    let judged = generations.current().and_then(|store| {
+        let proof = rows::prove(store.view().as_ref())?;
+        Ok((store, proof))
+    });
+    let reason = match judged {
+        Ok((store, proof)) => {
+            match rebuild::judge(&proof, &journal.state(), |index| journal.position(index)) {
+                Verdict::Keep => {
+                    return Ok((store, proof.map_err(OpenError::Unrecoverable)?));
+                }
+                Verdict::Refuse(reason) => return Err(OpenError::Mismatch(reason)),
+                Verdict::Rebuild(reason) => reason,
+            }
+        }
+        // An engine that cannot open or read its files has lost them; the log has it all.
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(%reason, "the store is discarded and rebuilt");
+    let store = rebuild::rebuild(journal, shelf, generations).map_err(|error| match error {
+        error @ RebuildError::NoSnapshot(_) => {
+            OpenError::Unrecoverable(format!("{error}; the store was discarded because {reason}"))
+        }
+        error => OpenError::Io(error.to_string()),
+    })?;
+    if let Err(error) = generations.remove_previous() {
+        tracing::warn!(%error, "the discarded store stays until the next start");
+    }
+    let proof = rows::prove(store.view().as_ref())?.map_err(OpenError::Unrecoverable)?;
+    Ok((store, proof))
+}
+
+/// openraft installs the newest snapshot where the store is behind it; it must be a whole one.
+fn distrust_damaged(shelf: &Shelf, proof: &Proof) {
+    for snapshot in shelf.snapshots() {
+        if snapshot.meta().position <= proof.applied.position {
+            return;
+        }
+        match snapshot.verify() {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::error!(%error, "a kept snapshot is damaged");
+                shelf.distrust(&snapshot);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Full syncs, snapshots and purges, in the background.
+//!
+//! openraft is told to do none of this by itself: what may be purged depends on what the store has
+//! synced and on which snapshots have been verified.
+
+use cairn_world::Clock;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+use super::LogPosition;
+use super::applier::{Stores, blocking};
+use super::settings::{HOUSEKEEPING_EVERY, RaftSettings};
+use super::types::Raft;
+use crate::journal::Journal;
+use crate::snapshot::SnapshotHandle;
+
+/// Snapshots a voter keeps.
+const SNAPSHOTS_KEPT: usize = 2;
+
+pub(super) struct Housekeeper {
+    pub(super) raft: Raft,
+    pub(super) journal: Journal,
+    pub(super) stores: Arc<Stores>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: RaftSettings,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Housekeeper {
+    /// Runs until it is stopped.
+    pub(super) async fn run(mut self) {
+        let mut last_sync = self.clock.monotonic();
+        let mut snapshot_wanted = None;
+        loop {
+            tokio::select! {
+                () = self.clock.sleep(HOUSEKEEPING_EVERY) => {}
+                _ = self.stop.changed() => return,
+            }
+            if *self.stop.borrow() {
+                return;
+            }
+            self.sync(&mut last_sync).await;
+            self.snapshot(&mut snapshot_wanted).await;
+            self.purge().await;
+        }
+    }
+
+    async fn sync(&self, last: &mut Duration) {
+        let (due, now) = (self.stores.unsynced(), self.clock.monotonic());
+        if due == 0 {
+            *last = now;
+            return;
+        }
+        if due < self.settings.sync_entries && now.saturating_sub(*last) < self.settings.sync_after
+        {
+            return;
+        }
+        let stores = self.stores.clone();
+        let sync = move || stores.sync().map_err(std::io::Error::other);
+        match blocking(self.stores.inline, sync).await {
+            Ok(()) => *last = now,
+            Err(error) => {
+                // The store is done for: stop, and judge it anew at the next start.
+                tracing::error!(%error, "the store failed to sync");
+                let _ = self.raft.shutdown().await;
+            }
+        }
+    }
+
+    async fn snapshot(&self, wanted: &mut Option<u64>) {
+        let Some(applied) = self.stores.applied().map(|at| at.index) else {
+            return;
+        };
+        let newest = self
+            .stores
+            .shelf
+            .newest()
+            .and_then(|snapshot| snapshot.meta().position);
+        let next = newest.map_or(0, |at| at.index + 1);
+        let since = (applied + 1).saturating_sub(next);
+        let usage = self.journal.usage();
+        let crowded = usage.live > self.settings.snapshot_segments || usage.short_of_space;
+        let many = self.settings.snapshot_entries > 0 && since >= self.settings.snapshot_entries;
+        // One at a time: openraft builds in the background and the shelf says when it is there.
+        if since > 0 && (many || crowded) && *wanted != Some(next) {
+            *wanted = Some(next);
+            let _ = self.raft.trigger().snapshot().await;
+        }
+    }
+
+    async fn purge(&self) {
+        let snapshots = self.stores.shelf.snapshots();
+        let voters = self.raft.voter_ids().count();
+        let Some(upto) = purge_point(voters, &snapshots, self.stores.synced()) else {
+            return;
+        };
+        if self
+            .journal
+            .state()
+            .purged
+            .is_some_and(|purged| purged.index >= upto.index)
+        {
+            return;
+        }
+        if voters == 1 && !self.whole(snapshots).await {
+            return;
+        }
+        let _ = self.raft.trigger().purge_log(upto.index).await;
+        if let Err(error) = self.stores.shelf.prune(SNAPSHOTS_KEPT) {
+            tracing::warn!(%error, "old snapshots stay");
+        }
+    }
+
+    /// Reads both kept snapshots once more: they are about to be all there is of the past.
+    async fn whole(&self, snapshots: Vec<SnapshotHandle>) -> bool {
+        let shelf = self.stores.clone();
+        let check = move || {
+            for snapshot in snapshots.iter().take(SNAPSHOTS_KEPT) {
+                if let Err(error) = snapshot.verify() {
+                    shelf.shelf.distrust(snapshot);
+                    return Err(std::io::Error::other(error));
+                }
+            }
+            Ok(())
+        };
+        match blocking(self.stores.inline, check).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "a kept snapshot is damaged, the log is not purged");
+                false
+            }
+        }
+    }
+}
+
+/// Up to where the log may go: below what is synced, and below a snapshot that can stand in for it;
+/// with one voter the older of two, since there is no peer to ask.
+pub(super) fn purge_point(
+    voters: usize,
+    newest_first: &[SnapshotHandle],
+    synced: Option<LogPosition>,
+) -> Option<LogPosition> {
+    let spare = if voters == 1 { SNAPSHOTS_KEPT - 1 } else { 0 };
+    let covered = newest_first.get(spare)?.meta().position?;
+    Some(covered.min(synced?))
+}

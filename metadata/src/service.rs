@@ -1,0 +1,176 @@
+//! One replica of the metadata group as its callers see it: stamps entries, commits them, answers
+//! queries from a view that holds every acknowledged entry.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cairn_model::limits;
+use cairn_rpc::{MetadataError, MetadataService};
+use cairn_store::View;
+use cairn_wire::metadata::entry::Command;
+use cairn_wire::metadata::{Answer, Entry, Query, Reply};
+use cairn_world::Clock;
+use prost::Message as _;
+
+use crate::apply;
+use crate::query::{self, QueryError};
+use crate::raft::{
+    Applied, ApplyError, Committed, ProposeError, RaftHost, ReadError, StateMachine,
+};
+
+/// The group every entry names so far.
+const GROUP: u32 = 1;
+
+/// The application's state machine behind the Raft host's trait.
+#[derive(Debug, Default)]
+pub struct Machine;
+
+impl StateMachine for Machine {
+    fn apply(
+        &mut self,
+        view: &dyn View,
+        entries: &[Committed],
+    ) -> Result<Vec<Applied>, ApplyError> {
+        let payloads: Vec<Bytes> = entries.iter().map(|entry| entry.payload.clone()).collect();
+        let applied =
+            apply::apply(view, &payloads).map_err(|error| ApplyError(error.to_string()))?;
+        Ok(applied
+            .into_iter()
+            .map(|one| Applied {
+                changes: one.changes,
+                reply: one.reply.encode_to_vec().into(),
+            })
+            .collect())
+    }
+
+    fn reset(&mut self, _view: &dyn View) -> Result<(), ApplyError> {
+        Ok(()) // nothing is kept between calls
+    }
+}
+
+/// The service over a Raft host.
+pub struct Metadata {
+    host: RaftHost,
+    clock: Arc<dyn Clock>,
+    /// When each session was last heard of, on the monotonic face.
+    heard: Mutex<BTreeMap<u64, Duration>>,
+}
+
+impl std::fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metadata").finish_non_exhaustive()
+    }
+}
+
+impl Metadata {
+    /// A service over an open host.
+    #[must_use]
+    pub fn new(host: RaftHost, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            host,
+            clock,
+            heard: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// The Raft host below.
+    #[must_use]
+    pub fn host(&self) -> &RaftHost {
+        &self.host
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Of `open`, the sessions nobody spoke for since `SESSION_EXPIRY_SECS`. One never heard of
+    /// counts from this call on: a new leader gives every session its full time again.
+    pub(crate) fn silent(&self, open: &[u64]) -> Vec<u64> {
+        let now = self.clock.monotonic();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.retain(|session, _| open.contains(session));
+        let expiry = Duration::from_secs(limits::SESSION_EXPIRY_SECS);
+        open.iter()
+            .filter(|session| now.saturating_sub(*heard.entry(**session).or_insert(now)) > expiry)
+            .copied()
+            .collect()
+    }
+
+    /// A new leadership: everybody's time starts again.
+    pub(crate) fn forget_heard(&self) {
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    fn hear(&self, sessions: &[u64]) {
+        let now = self.clock.monotonic();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        for session in sessions {
+            heard.insert(*session, now);
+        }
+    }
+}
+
+#[async_trait]
+impl MetadataService for Metadata {
+    async fn propose(
+        &self,
+        session: u64,
+        operation: u64,
+        command: Command,
+    ) -> Result<Reply, MetadataError> {
+        let stamp_ms = self.clock.wall();
+        let entry = Entry {
+            group: GROUP,
+            stamp_ms,
+            session,
+            operation,
+            command: Some(command),
+        };
+        if u64::try_from(entry.encoded_len()).unwrap_or(u64::MAX) > limits::ENTRY_LEN_MAX {
+            return Err(MetadataError::TooLarge);
+        }
+        if session != 0 {
+            self.hear(&[session]);
+        }
+        let reply = self
+            .host
+            .propose(entry.encode_to_vec().into())
+            .await
+            .map_err(|error| match error {
+                ProposeError::NotLeader { leader } => MetadataError::NotLeader {
+                    leader: leader.map(|member| member.id),
+                },
+                ProposeError::TooLarge { .. } => MetadataError::TooLarge,
+                ProposeError::Unknown => MetadataError::Unknown,
+                ProposeError::Stopped => {
+                    MetadataError::Unavailable("the replica has stopped".into())
+                }
+            })?;
+        Reply::decode(reply).map_err(|_| MetadataError::Unknown)
+    }
+
+    async fn query(&self, query: Query) -> Result<Answer, MetadataError> {
+        let view = self.host.read().await.map_err(|error| match error {
+            ReadError::NotLeader { leader } => MetadataError::NotLeader {
+                leader: leader.map(|member| member.id),
+            },
+            ReadError::Unavailable => MetadataError::Unavailable("no quorum".into()),
+            ReadError::Stopped => MetadataError::Unavailable("the replica has stopped".into()),
+        })?;
+        query::answer(view.as_ref(), query).map_err(|error| match error {
+            QueryError::Malformed(what) => MetadataError::Refused(what),
+            QueryError::Store(error) => MetadataError::Unavailable(error.to_string()),
+        })
+    }
+
+    async fn keep_alive(&self, sessions: &[u64]) -> Result<(), MetadataError> {
+        self.hear(sessions);
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! Errors of the disk: the end of acknowledging, at once and for good.
+
+use super::model::{Change, Content, Workload, entry, open, open_with, run, settings};
+use cairn_metadata::journal::{JournalError, JournalSettings, Vote};
+use cairn_world::sim::{Fault, FaultOn, SimDisk};
+
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
+    for nth in 1..12 {
+        for on in [FaultOn::Sync, FaultOn::Write] {
+            let disk = SimDisk::new(nth);
+            let journal = open(&disk).unwrap();
+            disk.inject(Fault::new(on).named("segment-").nth(nth));
+            let mut workload = Workload::new(nth);
+            let mut acknowledged = Content::default();
+            let mut failed = None;
+            for _ in 0..80 {
+                let change = workload.next();
+                match run(&journal, &change) {
+                    Ok(()) => {
+                        assert!(failed.is_none(), "acknowledged after a failure");
+                        acknowledged.apply(&change);
+                    }
+                    Err(error) => {
+                        assert!(matches!(error, JournalError::Failed(_)), "{error}");
+                        failed.get_or_insert(change);
+                    }
+                }
+            }
+            assert!(failed.is_some(), "the fault never struck");
+            assert!(journal.entries(0..10, 10).is_err());
+            assert!(journal.close().is_err());
+            assert!(journal.failure().is_some());
+            // The sync is never retried: what it left in doubt is judged by the next start.
+            let boot = disk.after_crash(nth);
+            let found = Content::of(&open(&boot).unwrap());
+            let legal = super::model::outcomes(&acknowledged, failed.as_ref());
+            assert!(
+                legal.contains(&found),
+                "{on:?} {nth}: {found:?}\n{acknowledged:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_refuses_or_shows_everything() {
+    let disk = SimDisk::new(3);
+    let journal = open(&disk).unwrap();
+    let mut content = Content::default();
+    for index in 0..8 {
+        let change = Change::Append(vec![entry(1, index, 3_000)]);
+        run(&journal, &change).unwrap();
+        content.apply(&change);
+    }
+    journal.close().unwrap();
+    drop(journal);
+    for block in 0..4u64 {
+        let copy = disk.after_kill();
+        let range = block * 4_096..(block + 1) * 4_096;
+        copy.inject(
+            Fault::new(FaultOn::Read)
+                .named("segment-000001")
+                .within(range)
+                .lasting(),
+        );
+        match open(&copy) {
+            Ok(journal) => assert_eq!(journal.state().entries, content.entries.len()),
+            Err(JournalError::Damaged { .. }) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_rots_while_the_journal_runs_is_not_handed_out() {
+    let disk = SimDisk::new(4);
+    let journal = open_with(
+        &disk,
+        JournalSettings {
+            cache_len: 0,
+            ..settings()
+        },
+    )
+    .unwrap();
+    run(&journal, &Change::Append(vec![entry(1, 0, 3_000)])).unwrap();
+    assert_eq!(
+        journal.entries(0..1, usize::MAX).unwrap(),
+        vec![entry(1, 0, 3_000)]
+    );
+    disk.flip("journal/segment-000001", 4_096 + 1_000, 3)
+        .unwrap();
+    let error = journal.entries(0..1, usize::MAX).unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_full_file_system_ends_the_journal_only_when_the_ring_is_full() {
+    let disk = SimDisk::new(6);
+    let journal = open(&disk).unwrap();
+    disk.set_capacity(1);
+    let mut index = 0;
+    let mut append = |len| {
+        let change = Change::Append(vec![entry(1, index, len)]);
+        index += 1;
+        run(&journal, &change)
+    };
+    // Two segments of three groups each, the state group first.
+    for _ in 0..5 {
+        append(100).unwrap();
+    }
+    assert!(
+        journal.usage().short_of_space,
+        "a spare segment was wanted and refused"
+    );
+    // Purging makes room on a full disk.
+    run(&journal, &Change::Purge(entry(1, 4, 0).position)).unwrap_err();
+    let disk = disk.after_kill();
+    let journal = open(&disk).unwrap();
+    assert!(journal.state().entries == 5);
+}
+
+#[test]
+fn purging_in_time_keeps_a_ring_going_on_a_full_disk() {
+    let disk = SimDisk::new(7);
+    let journal = open(&disk).unwrap();
+    disk.set_capacity(1);
+    for index in 0..100 {
+        run(&journal, &Change::Append(vec![entry(1, index, 100)])).unwrap();
+        run(&journal, &Change::Purge(entry(1, index, 0).position)).unwrap();
+    }
+    assert_eq!(journal.usage().segments, 2);
+}
+
+#[test]
+fn the_ring_grows_when_nothing_can_be_recycled_and_shrinks_back() {
+    let disk = SimDisk::new(8);
+    let journal = open(&disk).unwrap();
+    for index in 0..40 {
+        run(&journal, &Change::Append(vec![entry(1, index, 3_000)])).unwrap();
+    }
+    let grown = journal.usage();
+    assert!(grown.segments > 10 && grown.live > 10, "{grown:?}");
+    run(&journal, &Change::Purge(entry(1, 38, 0).position)).unwrap();
+    for index in 40..44 {
+        run(&journal, &Change::Append(vec![entry(1, index, 10)])).unwrap();
+        run(&journal, &Change::Purge(entry(1, index - 1, 0).position)).unwrap();
+    }
+    assert!(journal.usage().segments <= 3, "{:?}", journal.usage());
+    journal.close().unwrap();
+    drop(journal);
+    let journal = open(&disk).unwrap();
+    assert_eq!(journal.state().entries, 1);
+}
+
+#[test]
+fn refused_calls_change_nothing() {
+    let disk = SimDisk::new(9);
+    let journal = open(&disk).unwrap();
+    let too_long = Change::Append(vec![entry(1, 0, 8_001)]);
+    assert_eq!(
+        run(&journal, &too_long).unwrap_err(),
+        JournalError::TooLong { len: 8_001 }
+    );
+    run(&journal, &Change::Append(vec![entry(1, 0, 1)])).unwrap();
+    let gap = Change::Append(vec![entry(1, 2, 1)]);
+    assert_eq!(
+        run(&journal, &gap).unwrap_err(),
+        JournalError::Gap {
+            expected: 1,
+            found: 2
+        }
+    );
+    let inner = Change::Append(vec![entry(1, 1, 1), entry(1, 3, 1)]);
+    assert_eq!(
+        run(&journal, &inner).unwrap_err(),
+        JournalError::Gap {
+            expected: 2,
+            found: 3
+        }
+    );
+    assert_eq!(journal.state().entries, 1);
+    journal.close().unwrap();
+    let vote = Change::Vote(Vote {
+        term: 1,
+        leader: 1,
+        committed: false,
+    });
+    assert_eq!(run(&journal, &vote).unwrap_err(), JournalError::Closed);
+    drop(journal);
+    assert_eq!(open(&disk).unwrap().state().entries, 1);
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let base = settings();
+    let bad = [
+        JournalSettings {
+            segment_len: 5_000,
+            ..base.clone()
+        },
+        JournalSettings {
+            segment_len: 8_192,
+            ..base.clone()
+        },
+        JournalSettings {
+            segments: 1,
+            ..base.clone()
+        },
+        JournalSettings {
+            entry_len_max: 16 << 10,
+            ..base.clone()
+        },
+        JournalSettings {
+            group_len: 0,
+            ..base
+        },
+    ];
+    for settings in bad {
+        let error = open_with(&SimDisk::new(1), settings).unwrap_err();
+        assert!(matches!(error, JournalError::Settings(_)), "{error}");
+    }
+}
+
+#[test]
+fn two_processes_cannot_open_one_journal() {
+    let disk = SimDisk::new(10);
+    let journal = open(&disk).unwrap();
+    assert_eq!(open(&disk).unwrap_err(), JournalError::Locked);
+    journal.close().unwrap();
+    open(&disk).unwrap();
+}

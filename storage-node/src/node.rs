@@ -1,0 +1,386 @@
+//! A node: its disks behind [`ShardService`].
+
+mod care;
+mod threads;
+mod upload;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use cairn_model::{DiskId, Incarnation, NodeId, limits};
+use cairn_rpc::{
+    ShardCells, ShardDelete, ShardError, ShardHeader, ShardRead, ShardService, ShardUpload,
+};
+use cairn_store::OrderedStore;
+use cairn_world::{Disk, Entropy};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::background::Progress;
+use crate::format::Shape;
+use crate::settings::{Drive, Settings};
+use crate::tuning::OPEN_UPLOADS;
+use crate::volume::{Damage, InventoryRow, Job, OpenError, Reservation, ScrubCounts, Volume};
+use care::Care;
+use threads::DiskThreads;
+use upload::Upload;
+
+/// One data directory and the engine of its index.
+pub struct DiskSource {
+    /// The directory.
+    pub disk: Arc<dyn Disk>,
+    /// A store used for nothing else. It may be empty: it is filled from the directory.
+    pub index: Arc<dyn OrderedStore>,
+}
+
+impl std::fmt::Debug for DiskSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DiskSource({:?})", self.disk)
+    }
+}
+
+/// How a disk is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskState {
+    /// It reads and writes.
+    Ready,
+    /// A write or a sync failed: it only reads until the node is started again.
+    Failed(String),
+    /// It could not be opened.
+    NotOpened(String),
+}
+
+/// One of the node's disks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskStatus {
+    /// Position in the list given to [`StorageNode::open`].
+    pub position: usize,
+    /// Its name, where it could be read.
+    pub disk: Option<DiskId>,
+    /// How it is.
+    pub state: DiskState,
+}
+
+/// One open disk.
+#[derive(Debug)]
+struct OpenDisk {
+    position: usize,
+    volume: Arc<Volume>,
+    uploads: Arc<Semaphore>,
+    care: Arc<Care>,
+    /// `None` inline.
+    threads: Option<DiskThreads>,
+}
+
+/// The shard store of one node. Dropped without [`StorageNode::close`], the next start scans the
+/// segments that were being filled.
+#[derive(Debug)]
+pub struct StorageNode {
+    node: NodeId,
+    disks: BTreeMap<DiskId, Arc<OpenDisk>>,
+    unopened: Vec<(usize, String)>,
+    epoch_floor: AtomicU64,
+    generation: AtomicU16,
+}
+
+impl StorageNode {
+    /// Opens (or, where a directory holds nothing yet, creates) the store of `node` of the cluster
+    /// named `cluster` on `disks`. A disk that cannot be opened is left out and listed by
+    /// [`StorageNode::disks`]. Blocks while segments are scanned.
+    ///
+    /// # Errors
+    /// Settings, or the first disk's error where none could be opened.
+    pub fn open(
+        cluster: [u8; 16],
+        node: NodeId,
+        disks: Vec<DiskSource>,
+        settings: &Settings,
+        entropy: &Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        settings.check()?;
+        let mut opened = Self {
+            node,
+            disks: BTreeMap::new(),
+            unopened: Vec::new(),
+            epoch_floor: AtomicU64::new(0),
+            generation: AtomicU16::new(0),
+        };
+        let mut first_error = None;
+        for (position, source) in disks.into_iter().enumerate() {
+            let volume = Volume::open(
+                source.disk,
+                source.index,
+                cluster,
+                node,
+                settings.clone(),
+                Arc::clone(entropy),
+            );
+            if let Err(error) = volume.and_then(|volume| opened.add(position, volume)) {
+                tracing::error!(position, %error, "disk cannot be opened");
+                opened.unopened.push((position, error.to_string()));
+                first_error.get_or_insert(error);
+            }
+        }
+        match first_error {
+            Some(error) if opened.disks.is_empty() => Err(error),
+            _ => Ok(opened),
+        }
+    }
+
+    fn add(&mut self, position: usize, volume: Arc<Volume>) -> Result<(), OpenError> {
+        if self.disks.contains_key(&volume.id()) {
+            return Err(OpenError::Twice);
+        }
+        let fenced = volume.fenced().map_err(|error| std::io::Error::other(error.to_string()))?;
+        self.generation.fetch_max(fenced, Ordering::SeqCst);
+        let care = Arc::new(Care::new(&volume));
+        let threads = match volume.settings.drive {
+            Drive::Threads => Some(DiskThreads::start(&volume, &care)?),
+            Drive::Inline => None,
+        };
+        let disk = OpenDisk {
+            position,
+            volume,
+            uploads: Arc::new(Semaphore::new(OPEN_UPLOADS)),
+            care,
+            threads,
+        };
+        self.disks.insert(disk.volume.id(), Arc::new(disk));
+        Ok(())
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.node
+    }
+
+    /// All disks, in the order they were given.
+    #[must_use]
+    pub fn disks(&self) -> Vec<DiskStatus> {
+        let mut all: Vec<DiskStatus> = self
+            .unopened
+            .iter()
+            .map(|(position, why)| DiskStatus {
+                position: *position,
+                disk: None,
+                state: DiskState::NotOpened(why.clone()),
+            })
+            .collect();
+        all.extend(self.disks.iter().map(|(id, disk)| DiskStatus {
+            position: disk.position,
+            disk: Some(*id),
+            state: match disk.volume.fault() {
+                Some(fault) => DiskState::Failed(fault.to_owned()),
+                None => DiskState::Ready,
+            },
+        }));
+        all.sort_by_key(|status| status.position);
+        all
+    }
+
+    /// Calls that carry an epoch below `epoch` are answered `StaleEpoch` from now on. Only rises;
+    /// kept in memory.
+    pub fn raise_epoch_floor(&self, epoch: u64) {
+        self.epoch_floor.fetch_max(epoch, Ordering::SeqCst);
+    }
+
+    /// Refuses writes of incarnations of generations before `generation`, durably on every disk.
+    /// Only rises. Blocks.
+    ///
+    /// # Errors
+    /// The first disk that could not note it; the node refuses them all the same until it ends.
+    pub fn fence_generation(&self, generation: u16) -> Result<(), ShardError> {
+        self.generation.fetch_max(generation, Ordering::SeqCst);
+        let outcomes: Vec<_> = self
+            .disks
+            .values()
+            .map(|disk| disk.volume.fence(generation))
+            .collect();
+        outcomes.into_iter().collect()
+    }
+
+    /// Live shards on a disk behind `after`, at most `limit`, in order of (incarnation, shard).
+    ///
+    /// # Errors
+    /// `NotMine`, `Failed`.
+    pub fn inventory(
+        &self,
+        disk: DiskId,
+        after: Option<(Incarnation, u8)>,
+        limit: usize,
+    ) -> Result<Vec<InventoryRow>, ShardError> {
+        self.disk(disk)?.volume.inventory(after, limit)
+    }
+
+    /// Takes the shards of a disk found damaged by reads and scrubs since the last call.
+    ///
+    /// # Errors
+    /// `NotMine`.
+    pub fn take_damage(&self, disk: DiskId) -> Result<Vec<Damage>, ShardError> {
+        Ok(self.disk(disk)?.volume.take_damage())
+    }
+
+    /// One step of reclaiming and compaction: what a simulation calls instead of the caretaker
+    /// thread.
+    ///
+    /// # Errors
+    /// `NotMine`.
+    pub fn care_step(&self, disk: DiskId) -> Result<Progress, ShardError> {
+        Ok(self.disk(disk)?.care.step())
+    }
+
+    /// One step of scrubbing, and what has been seen so far. [`Progress::Idle`] ends a pass.
+    ///
+    /// # Errors
+    /// `NotMine`.
+    pub fn scrub_step(&self, disk: DiskId) -> Result<(Progress, ScrubCounts), ShardError> {
+        Ok(self.disk(disk)?.care.scrub_step())
+    }
+
+    /// Checks every live record of a disk now; gives what this one pass saw. Blocks.
+    ///
+    /// # Errors
+    /// `NotMine`, `Failed`.
+    pub fn verify_all(&self, disk: DiskId) -> Result<ScrubCounts, ShardError> {
+        Care::verify_all(&self.disk(disk)?.volume)
+    }
+
+    /// Takes no more work, finishes what is queued, ends the threads and marks the indexes clean,
+    /// so that the next start reads no segment. Blocks. Uploads still open fail.
+    ///
+    /// # Errors
+    /// The first disk that could not be closed well; the others are.
+    pub fn close(&self) -> Result<(), ShardError> {
+        let outcomes: Vec<_> = self
+            .disks
+            .values()
+            .map(|disk| {
+                if let Some(threads) = &disk.threads {
+                    threads.stop_work();
+                }
+                let closed = disk.volume.close();
+                if let Some(threads) = &disk.threads {
+                    threads.stop();
+                }
+                closed
+            })
+            .collect();
+        outcomes.into_iter().collect()
+    }
+
+    fn disk(&self, disk: DiskId) -> Result<&Arc<OpenDisk>, ShardError> {
+        self.disks.get(&disk).ok_or(ShardError::NotMine)
+    }
+
+    fn disk_at(&self, disk: DiskId, epoch: u64) -> Result<&Arc<OpenDisk>, ShardError> {
+        let current = self.epoch_floor.load(Ordering::SeqCst);
+        if epoch < current {
+            return Err(ShardError::StaleEpoch { current });
+        }
+        self.disk(disk)
+    }
+
+    /// What a client's record must be like before anything is reserved.
+    fn shape(&self, header: &ShardHeader) -> Result<Shape, ShardError> {
+        if header.incarnation.generation < self.generation.load(Ordering::SeqCst) {
+            return Err(ShardError::Refused("incarnation of a fenced generation"));
+        }
+        if usize::from(header.shard) >= header.coding.shards() {
+            return Err(ShardError::Refused("no such shard in this coding"));
+        }
+        if header.chunk_len > limits::CHUNK_LEN_MAX {
+            return Err(ShardError::Refused("chunk is too long"));
+        }
+        Ok(Shape {
+            incarnation: header.incarnation,
+            shard: header.shard,
+            coding: header.coding,
+            chunk_len: header.chunk_len,
+        })
+    }
+}
+
+impl OpenDisk {
+    /// Runs `work` on a reader thread, or here where there is none.
+    async fn on_reader<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Volume) -> Result<T, ShardError> + Send + 'static,
+    ) -> Result<T, ShardError> {
+        let Some(threads) = &self.threads else {
+            return work(&self.volume);
+        };
+        let volume = Arc::clone(&self.volume);
+        let outcome = threads.readers.send(move || work(&volume))?;
+        outcome.await.map_err(|_| lost())?
+    }
+
+    async fn reserve(&self, units: u32) -> Result<Arc<Reservation>, ShardError> {
+        if units > self.volume.record_units_max() {
+            return Err(ShardError::Refused("record is larger than a segment"));
+        }
+        if let Some(reservation) = Reservation::quickly(&self.volume, units)? {
+            return Ok(reservation);
+        }
+        let volume = Arc::clone(&self.volume);
+        let Some(threads) = &self.threads else {
+            return Reservation::new(&volume, units);
+        };
+        let outcome = threads.writers.send(move || Reservation::new(&volume, units))?;
+        outcome.await.map_err(|_| lost())?
+    }
+
+    async fn commit(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<(), ShardError>>) -> Job,
+    ) -> Result<(), ShardError> {
+        let (ack, outcome) = oneshot::channel();
+        self.volume.submit(job(ack))?;
+        outcome.await.map_err(|_| lost())?
+    }
+}
+
+/// A thread ended with the work undone: only while closing.
+fn lost() -> ShardError {
+    ShardError::Unavailable("disk is closing".to_owned())
+}
+
+#[async_trait]
+impl ShardService for StorageNode {
+    async fn prepare(&self, header: ShardHeader) -> Result<Box<dyn ShardUpload>, ShardError> {
+        let disk = self.disk_at(header.disk, header.epoch)?;
+        let shape = self.shape(&header)?;
+        let units = shape.units().ok_or(ShardError::Refused("record is too long"))?;
+        let permit = Arc::clone(&disk.uploads)
+            .try_acquire_owned()
+            .map_err(|_| ShardError::Unavailable("too many open uploads".to_owned()))?;
+        let reservation = disk.reserve(units).await?;
+        Ok(Box::new(Upload::new(
+            Arc::clone(disk),
+            shape,
+            reservation,
+            permit,
+        )))
+    }
+
+    async fn read(&self, read: ShardRead) -> Result<ShardCells, ShardError> {
+        let disk = self.disk_at(read.disk, read.epoch)?;
+        disk.on_reader(move |volume| volume.read(&read)).await
+    }
+
+    async fn delete(&self, disk: DiskId, deletes: &[ShardDelete]) -> Result<(), ShardError> {
+        let disk = self.disk(disk)?;
+        let deletes = deletes.to_vec();
+        disk.commit(|ack| Job::Delete { deletes, ack }).await
+    }
+
+    async fn space(&self, disk: DiskId) -> Result<(u64, u64), ShardError> {
+        let disk = self.disk(disk)?;
+        disk.volume.check()?;
+        disk.on_reader(Volume::room).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

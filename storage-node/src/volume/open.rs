@@ -1,0 +1,109 @@
+//! Opening a disk.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use cairn_model::NodeId;
+use cairn_store::{OrderedStore, StoreError};
+use cairn_world::{Disk, Entropy};
+
+use super::commit::{Queue, Turn};
+use super::damage::DamageLog;
+use super::files::{self, Files};
+use super::index::Index;
+use super::{Volume, VolumeIdentity, identity, recovery};
+use crate::settings::{Settings, SettingsError};
+
+const LOCK: &str = "lock";
+
+/// Why a disk cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("directory is in use by another process")]
+    InUse,
+    /// It belongs to another cluster or node.
+    #[error("directory belongs to node {} of another cluster or this one", .0.node.0)]
+    Foreign(VolumeIdentity),
+    /// It holds segments but what should name it cannot be read; nothing was touched.
+    #[error("directory is damaged: {0}")]
+    Damaged(&'static str),
+    /// Two directories carry one disk id: a copy.
+    #[error("the same disk is given twice")]
+    Twice,
+    /// The settings cannot be worked with.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The file system.
+    #[error("disk: {0}")]
+    Io(#[from] std::io::Error),
+    /// The index engine; removing its directory makes the next start rebuild it.
+    #[error("index: {0}")]
+    Index(#[from] StoreError),
+}
+
+/// Where the index engine of a real disk keeps its files; `None` in simulation.
+#[must_use]
+pub fn index_directory(disk: &dyn Disk) -> Option<PathBuf> {
+    disk.path("index")
+}
+
+impl Volume {
+    /// Opens or creates the store of one disk.
+    ///
+    /// # Errors
+    /// Whatever makes the disk unusable; other disks of the node are not concerned.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        store: Arc<dyn OrderedStore>,
+        cluster: [u8; 16],
+        node: NodeId,
+        settings: Settings,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Arc<Self>, OpenError> {
+        settings.check()?;
+        let lock = disk.lock(LOCK).map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => OpenError::InUse,
+            _ => OpenError::Io(error),
+        })?;
+        let identity = identity::open_or_create(disk.as_ref(), cluster, node, &entropy)?;
+        disk.create_dir(files::DIR)?;
+        warn_of_fallbacks(disk.as_ref(), &identity);
+        let files = Files::new(Arc::clone(&disk));
+        let index = Index::new(store);
+        let found = recovery::recover(disk.as_ref(), &files, &index, identity.disk)?;
+        Ok(Arc::new(Self {
+            identity,
+            settings,
+            index,
+            files,
+            disk,
+            entropy,
+            ledger: Mutex::new(found.ledger),
+            growth: Mutex::default(),
+            queue: Queue::default(),
+            turn: Mutex::new(Turn {
+                next_sequence: found.next_sequence,
+            }),
+            fault: OnceLock::new(),
+            damage: DamageLog::default(),
+            punches: Mutex::new(VecDeque::from(found.punches)),
+            reading: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            blind: found.blind,
+            _lock: lock,
+        }))
+    }
+}
+
+fn warn_of_fallbacks(disk: &dyn Disk, identity: &VolumeIdentity) {
+    let can = disk.capabilities();
+    if !(can.direct && can.allocate && can.punch) {
+        tracing::warn!(
+            disk = %identity.disk, direct = can.direct, allocate = can.allocate, punch = can.punch,
+            "the file system lacks features, working without them"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! Taking the records and tombstones of one segment into the index.
+
+use cairn_store::StoreError;
+use cairn_world::DiskFile;
+
+use super::{Distrust, Recovered};
+use crate::format::Salt;
+use crate::volume::files::Files;
+use crate::volume::index::{Edit, Entry, Index};
+use crate::volume::{Item, Scanner, verify};
+
+/// Items of one index batch.
+const BATCH: usize = 1_024;
+
+/// What admitting needs.
+pub(super) struct Admission<'a> {
+    pub(super) index: &'a Index,
+    pub(super) files: &'a Files,
+    pub(super) found: &'a mut Recovered,
+}
+
+/// Admits a whole segment; gives the first unit behind its last valid item and the count of
+/// unreadable units.
+pub(super) fn admit(
+    admission: &mut Admission<'_>,
+    file: &dyn DiskFile,
+    number: u64,
+    salt: Salt,
+) -> Result<(u32, u64), Distrust> {
+    let mut scanner = Scanner::new(file, number, salt, 1)?;
+    loop {
+        let items: Vec<Item> = scanner.by_ref().take(BATCH).collect();
+        if items.is_empty() {
+            return Ok((scanner.used, scanner.unreadable));
+        }
+        let Admission {
+            index,
+            files,
+            found,
+        } = admission;
+        index.edit(|edit| {
+            for item in &items {
+                take(edit, files, found, item, number)?;
+            }
+            Ok(())
+        })?;
+    }
+}
+
+fn take(
+    edit: &mut Edit,
+    files: &Files,
+    found: &mut Recovered,
+    item: &Item,
+    number: u64,
+) -> Result<(), StoreError> {
+    match item {
+        Item::Record(entry) => {
+            found.next_sequence = found.next_sequence.max(entry.sequence + 1);
+            take_record(edit, files, found, entry)
+        }
+        Item::Tombstones(tombstones) => {
+            for tombstone in tombstones {
+                found.next_sequence = found.next_sequence.max(tombstone.sequence + 1);
+                edit.delete(tombstone, number)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn take_record(
+    edit: &mut Edit,
+    files: &Files,
+    found: &Recovered,
+    entry: &Entry,
+) -> Result<(), StoreError> {
+    let shape = &entry.shape;
+    let buried = edit
+        .tombstone(shape.incarnation, entry.chunk)?
+        .is_some_and(|tombstone| tombstone.sequence > entry.sequence);
+    if buried {
+        edit.burn(entry);
+        return Ok(());
+    }
+    match edit.live(shape.incarnation, shape.shard)? {
+        Some(other) if other.place != entry.place && !wins(files, found, entry, &other) => {
+            edit.burn(entry);
+            Ok(())
+        }
+        _ => edit.land(entry),
+    }
+}
+
+/// Two records of one shard: the newer counts, unless it is not whole (never acknowledged, or
+/// damaged since).
+fn wins(files: &Files, found: &Recovered, entry: &Entry, other: &Entry) -> bool {
+    let rank = |entry: &Entry| (entry.sequence, entry.place);
+    let (newer, is_newer) = if rank(entry) > rank(other) {
+        (entry, true)
+    } else {
+        (other, false)
+    };
+    is_newer == is_whole(files, found, newer)
+}
+
+fn is_whole(files: &Files, found: &Recovered, entry: &Entry) -> bool {
+    let segment = found.ledger.segments.get(&entry.place.segment);
+    let file = files.get(entry.place.segment);
+    match (segment, file) {
+        (Some(segment), Ok(file)) => verify::record(file.as_ref(), segment.salt, entry).is_sound(),
+        _ => false,
+    }
+}
