@@ -237,31 +237,33 @@ impl<'a> Board<'a> {
     fn chain(&mut self, starts: &[Place], goal: Goal) -> Option<Vec<Link>> {
         let mut search = Search::new(self.held.len(), starts);
         while let Some((from, cost)) = search.next() {
-            if let Some(links) = search.found_within(cost) {
-                return Some(links);
+            if search.has_found(cost) {
+                break;
             }
-            let fresh = rows_of(&self.fresh, from, 0);
-            self.expand(&mut search, goal, (from, cost), &fresh);
-            if cost < goal.limit {
-                let first = self.dice.below(self.rows.len() as u64);
-                let stored = rows_of(&self.stored, from, usize::try_from(first).unwrap_or(0));
-                self.expand(&mut search, goal, (from, cost + 1), &stored);
+            if let Some(rows) = self.fresh.get(from) {
+                self.expand(&mut search, goal, (from, cost), rows.iter());
+            }
+            let first = self.dice.below(self.rows.len() as u64);
+            let first = usize::try_from(first).unwrap_or(0);
+            if let Some(rows) = self.stored.get(from).filter(|_| cost < goal.limit) {
+                let rows = rows.range(first..).chain(rows.range(..first));
+                self.expand(&mut search, goal, (from, cost + 1), rows);
             }
         }
-        search.found_within(usize::MAX)
+        search.best()
     }
 
     /// Looks for swaps of `from` in these rows, at `cost`.
-    fn expand(
+    fn expand<'r>(
         &self,
         search: &mut Search,
         goal: Goal,
         (from, cost): (Place, usize),
-        rows: &[usize],
+        rows: impl Iterator<Item = &'r usize>,
     ) {
         let used = search.path(from);
-        for row in rows.iter().copied() {
-            if search.is_complete(cost) || search.found_within(cost).is_some() {
+        for row in rows.copied() {
+            if search.has_found(cost) || search.is_complete(cost) {
                 return;
             }
             if goal.hole == Some(row) || used.iter().any(|link| link.row == row) {
@@ -332,17 +334,6 @@ impl<'a> Board<'a> {
     fn share(&self, place: Place) -> Share {
         self.shares.get(place).copied().unwrap_or_default()
     }
-}
-
-/// The rows of a disk, in rising order from `first` on and round.
-fn rows_of(sets: &[BTreeSet<usize>], place: Place, first: usize) -> Vec<usize> {
-    let Some(rows) = sets.get(place) else {
-        return Vec::new();
-    };
-    rows.range(first..)
-        .chain(rows.range(..first))
-        .copied()
-        .collect()
 }
 
 fn count(held: &mut [u64], place: Place, change: i64) {

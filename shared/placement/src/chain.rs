@@ -87,10 +87,14 @@ impl Search {
         }
     }
 
-    /// The links to the best end found, if it costs no more than `cost`.
-    pub(crate) fn found_within(&self, cost: usize) -> Option<Vec<Link>> {
-        let (place, _) = self.best.filter(|(_, best)| *best <= cost)?;
-        Some(self.path(place))
+    /// Whether an end was found that costs no more than `cost`.
+    pub(crate) fn has_found(&self, cost: usize) -> bool {
+        self.best.is_some_and(|(_, best)| best <= cost)
+    }
+
+    /// The links to the best end found.
+    pub(crate) fn best(&self) -> Option<Vec<Link>> {
+        self.best.map(|(place, _)| self.path(place))
     }
 
     /// The links that lead to a disk, first link first.
@@ -129,10 +133,8 @@ mod tests {
         assert!(search.improves(1, 0) && !search.improves(1, 1));
         search.reach(link(9, 2, 1), 0);
         search.found(1, 0);
-        assert_eq!(
-            search.found_within(0),
-            Some(vec![link(8, 0, 2), link(9, 2, 1)])
-        );
+        assert!(search.has_found(0));
+        assert_eq!(search.best(), Some(vec![link(8, 0, 2), link(9, 2, 1)]));
         assert_eq!(search.next(), Some((1, 0)));
         assert_eq!(
             search.next(),
@@ -146,11 +148,11 @@ mod tests {
         let mut search = Search::new(3, &[0]);
         search.reach(link(1, 0, 1), 1);
         search.found(1, 1);
-        assert_eq!(search.found_within(0), None);
+        assert!(search.has_found(1) && !search.has_found(0));
         search.reach(link(2, 0, 2), 0);
         search.found(2, 0);
         search.found(1, 1);
-        assert_eq!(search.found_within(1), Some(vec![link(2, 0, 2)]));
+        assert_eq!(search.best(), Some(vec![link(2, 0, 2)]));
         assert!(search.is_complete(1) && !search.is_complete(0));
     }
 }

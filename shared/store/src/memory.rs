@@ -138,7 +138,7 @@ impl Versions {
     /// The last batch that nobody can look behind any more.
     fn floor(&self) -> u64 {
         let oldest_view = self.views.keys().next().copied().unwrap_or(self.committed);
-        self.persisted
+        oldest_view.min(self.persisted)
     }
 
     /// Drops versions nobody can see, looking at no more than `steps` superseded ones.

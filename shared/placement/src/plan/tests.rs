@@ -534,41 +534,42 @@ proptest! {
 
     #[test]
     fn a_node_more_moves_its_share_at_most(view in any_view(), weight in 50_u32..200) {
-        let table = first_table(&view, DomainLevel::Node, 7, 4, 9).unwrap();
-        let mut grown = view;
+        let table = first_table(&view, DomainLevel::Node, 7, 3, 9).unwrap();
+        let mut grown = view.clone();
         grown.push(candidate(500, 500, 0, weight));
         let moves = plan_moves(&grown, DomainLevel::Node, &table, 10).unwrap();
         let to_new = moves.iter().filter(|step| step.to == disk(500)).count();
-        prop_assert!(to_new <= table.rows().len());
-        // What moves beside it is rounding.
-        prop_assert!(moves.len() - to_new <= grown.len(), "{} of {}", moves.len() - to_new, moves.len());
+        let share = fair(&grown, &table, disk(500));
+        prop_assert!(to_new as f64 <= (share * 1.02 + 1.0).min(table.rows().len() as f64));
+        if is_roomy(&view, 3) {
+            let beside = moves.len() - to_new;
+            prop_assert!(beside <= grown.len(), "{beside} beside {to_new}");
+        }
     }
 
     #[test]
     fn a_node_less_moves_what_it_held(view in any_view(), at in any::<prop::sample::Index>()) {
-        let table = first_table(&view, DomainLevel::Node, 7, 4, 9).unwrap();
+        let table = first_table(&view, DomainLevel::Node, 7, 3, 9).unwrap();
         let lost = view[at.index(view.len())].node;
         let rest: Vec<Candidate> = view.iter().filter(|c| c.node != lost).cloned().collect();
         let moves = plan_moves(&rest, DomainLevel::Node, &table, 10).unwrap();
         let must = forced(&rest, &table);
-        // Where rows have hardly a choice, others must swap to keep the weights.
-        prop_assert!(moves.len() - must <= rest.len() + must / 8, "{} of {must}", moves.len());
+        if is_roomy(&rest, 3) {
+            let beside = moves.len() - must;
+            prop_assert!(beside <= rest.len(), "{beside} beside {must}");
+        }
     }
 }
 
-#[test]
-fn timing_case() {
-    for bits in [12, 14] {
-    let mut view = even(100, 1);
-    let start = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let table = first_table(&view, DomainLevel::Node, bits, 12, 9).unwrap();
-    let mid = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    view.push(candidate(900, 900, 0, 100));
-    let moves = plan_moves(&view, DomainLevel::Node, &table, 10).unwrap();
-    let end = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    view.remove(3);
-    let moves2 = plan_moves(&view, DomainLevel::Node, &table, 10).unwrap();
-    let end2 = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    println!("bits {bits} first {:?} add {:?} ({}) swap {:?} ({})", mid - start, end - mid, moves.len(), end2 - end, moves2.len());
-    }
+/// Whether no node must be in almost every row: where it must, rows have hardly a choice, and others
+/// have to swap to keep the weights.
+fn is_roomy(view: &[Candidate], slots: u64) -> bool {
+    let total: u64 = view.iter().map(|c| u64::from(c.weight)).sum();
+    let of = |node: NodeId| -> u64 {
+        view.iter()
+            .filter(|c| c.node == node)
+            .map(|c| u64::from(c.weight))
+            .sum()
+    };
+    view.iter().all(|c| of(c.node) * slots * 4 <= total * 3)
 }

@@ -252,18 +252,19 @@ impl Content {
 
     /// Notes the present version of a sector that is about to change.
     fn put_in_doubt(&mut self, sector: u64) {
-        let version = self.now.sector(sector);
-        let aside = self.doubtful.sectors.remove(&sector);
-        match (self.unsynced.sectors.get_mut(&sector), aside) {
-            (Some(versions), _) => versions.push(version),
-            (None, Some(mut versions)) => {
-                versions.push(version);
-                self.unsynced.sectors.insert(sector, versions);
-            }
-            (None, None) => {
-                self.unsynced.sectors.insert(sector, Vec::new());
-            }
+        if let Some(versions) = self.unsynced.sectors.get_mut(&sector) {
+            versions.push(self.now.sector(sector));
+            return;
         }
+        let aside = self.doubtful.sectors.remove(&sector);
+        // The first change since a good sync needs no note: the platter has that version.
+        let versions = aside.map(|mut versions| {
+            versions.push(self.now.sector(sector));
+            versions
+        });
+        self.unsynced
+            .sectors
+            .insert(sector, versions.unwrap_or_default());
     }
 
     fn doubts_on(&self, page: u64) -> bool {

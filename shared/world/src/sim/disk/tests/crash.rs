@@ -74,6 +74,38 @@ fn lengths_are_in_doubt_like_bytes() {
 }
 
 #[test]
+fn bytes_past_a_lost_length_do_not_come_back() {
+    let disk = SimDisk::new(1);
+    let file = durable(&disk, "f", &[1; 100]);
+    file.write_at(&[2; 5_000], 100).unwrap();
+    for seed in 0..200 {
+        let next = disk.after_crash(seed);
+        let file = next
+            .open("f", OpenMode::Existing, Access::Buffered)
+            .unwrap();
+        let len = file.len().unwrap();
+        file.set_len(len + 5_000).unwrap();
+        assert_eq!(next.peek("f", len, 5_000).unwrap(), vec![0; 5_000]);
+    }
+}
+
+#[test]
+fn a_sync_the_power_cut_short_makes_nothing_sure() {
+    let disk = SimDisk::new(1);
+    let file = durable(&disk, "f", b"x");
+    file.write_at(b"y", 0).unwrap();
+    disk.crash_at(disk.operations() + 1);
+    assert!(file.sync().is_err());
+    assert_eq!(outcomes(&disk, "f").len(), 2);
+
+    let disk = SimDisk::new(1);
+    create(&disk, "g");
+    disk.crash_at(disk.operations() + 1);
+    assert!(disk.sync_dir("").is_err());
+    assert_eq!(outcomes(&disk, "g").len(), 2);
+}
+
+#[test]
 fn an_unsynced_name_may_be_missing_and_its_content_needs_its_own_sync() {
     let disk = SimDisk::new(1);
     let file = create(&disk, "f");

@@ -108,10 +108,19 @@ fn a_failed_sync_leaves_the_length_in_doubt_too() {
 fn a_failed_directory_sync_leaves_its_names_in_doubt() {
     let disk = SimDisk::new(1);
     create(&disk, "f");
+    disk.remove("f").unwrap();
+    create(&disk, "f");
     disk.inject(Fault::new(FaultOn::SyncDir));
     assert!(disk.sync_dir("").is_err());
     disk.sync_dir("").unwrap();
     assert!(outcomes(&disk, "f").contains(&None));
+    disk.remove("f").unwrap();
+    disk.sync_dir("").unwrap();
+    assert_eq!(
+        outcomes(&disk, "f"),
+        [None].into(),
+        "changed and synced again: sure"
+    );
 }
 
 #[test]
