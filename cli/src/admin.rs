@@ -66,9 +66,18 @@ pub(crate) fn run(args: AdminArgs) -> Result<(), Fatal> {
             console::line(format_args!("removed {access_key}"));
             Ok(())
         }
-        UserCommand::Add { id, display_name, email, access_key, secret_key } => {
+        UserCommand::Add {
+            id,
+            display_name,
+            email,
+            access_key,
+            secret_key,
+        } => {
             let keys = match (access_key, secret_key) {
-                (Some(access_key), Some(secret_key)) => Credentials { access_key, secret_key },
+                (Some(access_key), Some(secret_key)) => Credentials {
+                    access_key,
+                    secret_key,
+                },
                 _ => Credentials::generate(&OsEntropy),
             };
             let display_name = display_name.as_deref().unwrap_or(&id);
@@ -84,11 +93,22 @@ fn add(
     email: &str,
     keys: &Credentials,
 ) -> Result<(), Fatal> {
-    let Credentials { access_key, secret_key } = keys;
-    let user = NewUser { id, display_name, email, access_key, secret_key };
+    let Credentials {
+        access_key,
+        secret_key,
+    } = keys;
+    let user = NewUser {
+        id,
+        display_name,
+        email,
+        access_key,
+        secret_key,
+    };
     let body = serde_json::to_vec(&user).map_err(|error| Fatal::new("user", error))?;
     client.call("POST", "/v1/users", body)?;
-    console::line(format_args!("user {id}\naccess key {access_key}\nsecret key {secret_key}"));
+    console::line(format_args!(
+        "user {id}\naccess key {access_key}\nsecret key {secret_key}"
+    ));
     Ok(())
 }
 
@@ -96,9 +116,18 @@ fn list(client: &Client) -> Result<(), Fatal> {
     let body = client.call("GET", "/v1/users", Vec::new())?;
     let Users { users } =
         serde_json::from_str(&body).map_err(|error| Fatal::new("the answer", error))?;
-    for ShownUser { id, display_name, email, access_key, root } in users {
+    for ShownUser {
+        id,
+        display_name,
+        email,
+        access_key,
+        root,
+    } in users
+    {
         let root = if root { "root" } else { "-" };
-        console::line(format_args!("{access_key}\t{id}\t{display_name}\t{email}\t{root}"));
+        console::line(format_args!(
+            "{access_key}\t{id}\t{display_name}\t{email}\t{root}"
+        ));
     }
     Ok(())
 }
@@ -116,7 +145,10 @@ impl Client {
         };
         let missing = "none found: set CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY, or --dir";
         let credentials = found.ok_or_else(|| Fatal::new("root credentials", missing))?;
-        Ok(Self { endpoint: endpoint.trim_end_matches('/').to_owned(), credentials })
+        Ok(Self {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            credentials,
+        })
     }
 
     /// One signed call; gives the body of a success.
@@ -128,8 +160,9 @@ impl Client {
             .allow_non_standard_methods(false)
             .build()
             .into();
-        let mut response =
-            agent.run(request).map_err(|error| Fatal::new(&self.endpoint, error))?;
+        let mut response = agent
+            .run(request)
+            .map_err(|error| Fatal::new(&self.endpoint, error))?;
         let status = response.status();
         let text = response
             .body_mut()
@@ -150,12 +183,18 @@ impl Client {
         path: &str,
         body: Vec<u8>,
     ) -> Result<http::Request<Vec<u8>>, Fatal> {
-        let fail = |error: &dyn std::fmt::Display| Fatal::new("the request cannot be signed", error);
+        let fail =
+            |error: &dyn std::fmt::Display| Fatal::new("the request cannot be signed", error);
         let uri = format!("{}{path}", self.endpoint);
-        let parsed: http::Uri = uri.parse().map_err(|error| Fatal::new(&self.endpoint, error))?;
+        let parsed: http::Uri = uri
+            .parse()
+            .map_err(|error| Fatal::new(&self.endpoint, error))?;
         let host = parsed.authority().map(ToString::to_string);
         let host = host.ok_or_else(|| Fatal::new(&self.endpoint, "it names no host"))?;
-        let Credentials { access_key, secret_key } = &self.credentials;
+        let Credentials {
+            access_key,
+            secret_key,
+        } = &self.credentials;
         let identity: Identity =
             SigningCredentials::new(access_key, secret_key, None, None, "cairn").into();
         let mut settings = SigningSettings::default();
@@ -172,9 +211,13 @@ impl Client {
         let headers = [("host", host.as_str())].into_iter();
         let signable = SignableRequest::new(method, &uri, headers, SignableBody::Bytes(&body))
             .map_err(|error| fail(&error))?;
-        let (instructions, _) =
-            sign(signable, &params).map_err(|error| fail(&error))?.into_parts();
-        let mut request = http::Request::builder().method(method).uri(&uri).header("host", host);
+        let (instructions, _) = sign(signable, &params)
+            .map_err(|error| fail(&error))?
+            .into_parts();
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(&uri)
+            .header("host", host);
         for (name, value) in instructions.headers() {
             request = request.header(name, value);
         }

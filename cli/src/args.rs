@@ -74,7 +74,12 @@ pub(crate) enum UserCommand {
         #[arg(long, requires = "secret_key")]
         access_key: Option<String>,
         /// Secret key, 8 characters or more.
-        #[arg(long, requires = "access_key", env = "CAIRN_NEW_SECRET_KEY", hide_env_values = true)]
+        #[arg(
+            long,
+            requires = "access_key",
+            env = "CAIRN_NEW_SECRET_KEY",
+            hide_env_values = true
+        )]
         secret_key: Option<String>,
     },
     /// All users, without secrets.
@@ -87,8 +92,14 @@ pub(crate) enum UserCommand {
 }
 
 fn parse_coding(text: &str) -> Result<Coding, String> {
-    let (data, parity) = text.split_once('+').ok_or("a coding is written k+m, as in 4+2")?;
-    let number = |digits: &str| digits.parse::<u8>().map_err(|_| "k and m are small numbers");
+    let (data, parity) = text
+        .split_once('+')
+        .ok_or("a coding is written k+m, as in 4+2")?;
+    let number = |digits: &str| {
+        digits
+            .parse::<u8>()
+            .map_err(|_| "k and m are small numbers")
+    };
     Coding::new(number(data)?, number(parity)?).map_err(|error| error.to_string())
 }
 

@@ -67,9 +67,9 @@ struct BootstrapUser {
 impl Bootstrap {
     /// Reads and checks a file.
     pub(crate) fn read(path: &Path) -> Result<Self, Fatal> {
-        let shown = path.display();
-        let text = std::fs::read_to_string(path).map_err(|e| Fatal::new(shown, e))?;
-        Self::parse(&text).map_err(|why| Fatal::new(shown, why))
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Fatal::new(path.display(), error))?;
+        Self::parse(&text).map_err(|why| Fatal::new(path.display(), why))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -88,10 +88,18 @@ impl Bootstrap {
                 return Err("a user needs an id".to_owned());
             }
             if !(shortest..=longest).contains(&user.access_key.len()) {
-                return Err(format!("user {}: access keys are {shortest} to {longest} characters", user.id));
+                return Err(format!(
+                    "user {}: access keys are {shortest} to {longest} characters",
+                    user.id
+                ));
             }
             if !secret.contains(&user.secret_key.len()) {
-                return Err(format!("user {}: secret keys are {} to {} characters", user.id, secret.start(), secret.end()));
+                return Err(format!(
+                    "user {}: secret keys are {} to {} characters",
+                    user.id,
+                    secret.start(),
+                    secret.end()
+                ));
             }
             if !ids.insert(&user.id) || !keys.insert(&user.access_key) {
                 return Err(format!("user {}: id or access key is there twice", user.id));
@@ -100,11 +108,16 @@ impl Bootstrap {
         if let Some(day) = &self.defaults.lifecycle_day
             && seconds(day).is_none()
         {
-            return Err(format!("lifecycle_day = {day:?}: a number of seconds, as in \"10s\""));
+            return Err(format!(
+                "lifecycle_day = {day:?}: a number of seconds, as in \"10s\""
+            ));
         }
         let classes = self.defaults.extra_storage_classes.iter().flatten();
         let named = classes.chain(&self.defaults.location_constraints);
-        if named.chain(self.kms_key.iter().map(|key| &key.id)).any(String::is_empty) {
+        if named
+            .chain(self.kms_key.iter().map(|key| &key.id))
+            .any(String::is_empty)
+        {
             return Err("names must not be empty".to_owned());
         }
         Ok(())
@@ -135,12 +148,20 @@ impl Bootstrap {
     /// Every key of the file that is stored and does nothing yet. This list is exhaustive: a key
     /// with an effect is not in it, a key of neither kind is refused.
     pub(crate) fn without_effect(&self) -> Vec<String> {
-        let settings = self.settings_without_effect().into_iter().map(|header| header.name);
+        let settings = self
+            .settings_without_effect()
+            .into_iter()
+            .map(|header| header.name);
         let of_users = |user: &BootstrapUser| {
             let named = |header: Header| format!("user {}: {}", user.id, header.name);
-            user.without_effect().into_iter().map(named).collect::<Vec<_>>()
+            user.without_effect()
+                .into_iter()
+                .map(named)
+                .collect::<Vec<_>>()
         };
-        settings.chain(self.user.iter().flat_map(of_users)).collect()
+        settings
+            .chain(self.user.iter().flat_map(of_users))
+            .collect()
     }
 
     fn settings_without_effect(&self) -> Vec<Header> {
@@ -152,13 +173,24 @@ impl Bootstrap {
             extra_storage_classes,
             location_constraints: _,
         } = &self.defaults;
-        let classes = extra_storage_classes.as_ref().map(|classes| classes.join(","));
+        let classes = extra_storage_classes
+            .as_ref()
+            .map(|classes| classes.join(","));
         let keys: Vec<&str> = self.kms_key.iter().map(|key| key.id.as_str()).collect();
         let values = [
-            ("defaults.object_ownership", object_ownership.map(|value| format!("{value:?}"))),
-            ("defaults.block_public_access", block_public_access.map(|value| value.to_string())),
+            (
+                "defaults.object_ownership",
+                object_ownership.map(|value| format!("{value:?}")),
+            ),
+            (
+                "defaults.block_public_access",
+                block_public_access.map(|value| value.to_string()),
+            ),
             ("defaults.lifecycle_day", lifecycle_day.clone()),
-            ("defaults.sse_over_http", sse_over_http.map(|value| value.to_string())),
+            (
+                "defaults.sse_over_http",
+                sse_over_http.map(|value| value.to_string()),
+            ),
             ("defaults.extra_storage_classes", classes),
             ("kms_key.id", (!keys.is_empty()).then(|| keys.join(","))),
         ];
@@ -178,13 +210,19 @@ impl BootstrapUser {
 
 fn headers<const N: usize>(values: [(&str, Option<String>); N]) -> Vec<Header> {
     let header = |(name, value): (&str, Option<String>)| {
-        value.map(|value| Header { name: name.to_owned(), value })
+        value.map(|value| Header {
+            name: name.to_owned(),
+            value,
+        })
     };
     values.into_iter().filter_map(header).collect()
 }
 
 fn seconds(text: &str) -> Option<u64> {
-    text.strip_suffix('s')?.parse().ok().filter(|seconds| *seconds > 0)
+    text.strip_suffix('s')?
+        .parse()
+        .ok()
+        .filter(|seconds| *seconds > 0)
 }
 
 #[cfg(test)]
@@ -246,7 +284,10 @@ mod tests {
             (&format!("{USER}secret = \"x\"\n"), "line 5"),
         ] {
             let error = Bootstrap::parse(text).unwrap_err();
-            assert!(error.contains(line) && error.contains("unknown field"), "{error}");
+            assert!(
+                error.contains(line) && error.contains("unknown field"),
+                "{error}"
+            );
         }
     }
 

@@ -5,7 +5,9 @@ use tracing_subscriber::EnvFilter;
 /// Logs to standard error; `CAIRN_LOG` filters (default `info`), `CAIRN_LOG_FORMAT=json` for machines.
 pub(crate) fn init_logs() {
     let filter = EnvFilter::try_from_env("CAIRN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if std::env::var("CAIRN_LOG_FORMAT").is_ok_and(|format| format == "json") {
         builder.json().init();
     } else {

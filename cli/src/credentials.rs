@@ -46,7 +46,10 @@ impl Credentials {
             let letter = |byte: &u8| alphabet.get(usize::from(*byte) % alphabet.len()).copied();
             bytes.iter().filter_map(letter).map(char::from).collect()
         };
-        Self { access_key: draw(UPPER, 20), secret_key: draw(MIXED, 40) }
+        Self {
+            access_key: draw(UPPER, 20),
+            secret_key: draw(MIXED, 40),
+        }
     }
 
     /// From `CAIRN_ROOT_ACCESS_KEY` and `CAIRN_ROOT_SECRET_KEY`, or the files that the same names
@@ -56,9 +59,12 @@ impl Credentials {
         let secret_key = variable("CAIRN_ROOT_SECRET_KEY")?;
         match (access_key, secret_key) {
             (None, None) => Ok(None),
-            (Some(access_key), Some(secret_key)) => {
-                Self { access_key, secret_key }.checked().map(Some)
+            (Some(access_key), Some(secret_key)) => Self {
+                access_key,
+                secret_key,
             }
+            .checked()
+            .map(Some),
             _ => Err(Fatal::new(
                 "root credentials",
                 "CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY are set together or not at all",
@@ -77,10 +83,16 @@ impl Credentials {
         let mut lines = text.lines();
         match (lines.next(), lines.next()) {
             (Some(access_key), Some(secret_key)) => {
-                let read = Self { access_key: access_key.into(), secret_key: secret_key.into() };
+                let read = Self {
+                    access_key: access_key.into(),
+                    secret_key: secret_key.into(),
+                };
                 read.checked().map(Some)
             }
-            _ => Err(Fatal::new(path.display(), "two lines are expected: access key, secret key")),
+            _ => Err(Fatal::new(
+                path.display(),
+                "two lines are expected: access key, secret key",
+            )),
         }
     }
 
@@ -89,7 +101,12 @@ impl Credentials {
         let path = dir.join(FILE);
         let fail = |error| Fatal::new(path.display(), error);
         let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(fail)?;
         writeln!(file, "{}\n{}", self.access_key, self.secret_key).map_err(fail)?;
         file.sync_all().map_err(fail)
     }
@@ -114,7 +131,10 @@ impl Credentials {
             return Err(Fatal::new("root credentials", why));
         }
         if self.secret_key.len() < limits::SECRET_KEY_LEN_MIN {
-            let why = format!("the secret key must have {} characters or more", limits::SECRET_KEY_LEN_MIN);
+            let why = format!(
+                "the secret key must have {} characters or more",
+                limits::SECRET_KEY_LEN_MIN
+            );
             return Err(Fatal::new("root credentials", why));
         }
         Ok(self)
@@ -147,7 +167,13 @@ mod tests {
         assert_ne!(fresh, Credentials::generate(&OsEntropy));
         assert_eq!((fresh.access_key.len(), fresh.secret_key.len()), (20, 40));
         fresh.write(dir.path()).unwrap();
-        let mode = dir.path().join(FILE).metadata().unwrap().permissions().mode();
+        let mode = dir
+            .path()
+            .join(FILE)
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(Credentials::read(dir.path()).unwrap(), Some(fresh.clone()));
         assert!(fresh.write(dir.path()).is_err(), "never overwritten");

@@ -23,15 +23,14 @@ pub(crate) struct Identity {
     format: u16,
     cluster: String,
     node: String,
-    disk: String,
 }
 
-/// The identities of a server's directories, in the order they were named.
+/// A server's directories in the order they were named, and whose they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Directories {
     pub(crate) cluster: [u8; 16],
     pub(crate) node: NodeId,
-    pub(crate) disks: Vec<(PathBuf, DiskId)>,
+    pub(crate) paths: Vec<PathBuf>,
 }
 
 impl Directories {
@@ -43,38 +42,45 @@ impl Directories {
         for dir in dirs {
             std::fs::create_dir_all(dir).map_err(|error| Fatal::new(dir.display(), error))?;
         }
-        let found = dirs.iter().map(|dir| read(dir)).collect::<Result<Vec<_>, _>>()?;
+        let found = dirs
+            .iter()
+            .map(|dir| read(dir))
+            .collect::<Result<Vec<_>, _>>()?;
         // The first directory is written last: without it a first start has not happened.
         let fresh = found.first().is_some_and(Option::is_none);
-        let identities = if fresh { create(dirs, &found, entropy)? } else { present(dirs, found)? };
-        let mut disks: Vec<(PathBuf, DiskId)> = Vec::with_capacity(dirs.len());
+        let identities = if fresh {
+            create(dirs, &found, entropy)?
+        } else {
+            present(dirs, found)?
+        };
         let mut owner = None;
         for (dir, identity) in dirs.iter().zip(&identities) {
-            let (cluster, node, disk) = identity.parts().ok_or_else(|| damaged(dir))?;
-            if *owner.get_or_insert((cluster, node)) != (cluster, node) {
+            let found = identity.parts().ok_or_else(|| damaged(dir))?;
+            if *owner.get_or_insert(found) != found {
                 return Err(Fatal::new(dir.display(), "it belongs to another store"));
             }
-            if disks.iter().any(|(_, other)| *other == disk) {
-                return Err(Fatal::new(dir.display(), "it is named twice, or is a copy of another"));
-            }
-            disks.push((dir.clone(), disk));
         }
         let (cluster, node) = owner.ok_or_else(|| Fatal::new("server", "no directory"))?;
-        Ok(Self { cluster, node, disks })
+        Ok(Self {
+            cluster,
+            node,
+            paths: dirs.to_vec(),
+        })
     }
 
     /// The directory that holds the metadata.
     pub(crate) fn first(&self) -> Result<&Path, Fatal> {
-        let first = self.disks.first().ok_or_else(|| Fatal::new("server", "no directory"))?;
-        Ok(&first.0)
+        let first = self.paths.first().map(PathBuf::as_path);
+        first.ok_or_else(|| Fatal::new("server", "no directory"))
     }
 }
 
 impl Identity {
-    fn parts(&self) -> Option<([u8; 16], NodeId, DiskId)> {
+    /// Ids are written as hexadecimal numbers, like a disk's.
+    fn parts(&self) -> Option<([u8; 16], NodeId)> {
         let cluster = DiskId::from_hex(&self.cluster)?.0;
         let node = u64::from_str_radix(&self.node, 16).ok()?;
-        Some((cluster, NodeId(node), DiskId::from_hex(&self.disk)?))
+        Some((cluster, NodeId(node)))
     }
 }
 
@@ -90,7 +96,10 @@ fn read(dir: &Path) -> Result<Option<Identity>, Fatal> {
     };
     let identity: Identity = toml::from_str(&text).map_err(|_| damaged(dir))?;
     if identity.format != format_version::DIRECTORY {
-        return Err(Fatal::new(dir.display(), "made by another version of cairn"));
+        return Err(Fatal::new(
+            dir.display(),
+            "made by another version of cairn",
+        ));
     }
     Ok(Some(identity))
 }
@@ -98,7 +107,10 @@ fn read(dir: &Path) -> Result<Option<Identity>, Fatal> {
 fn present(dirs: &[PathBuf], found: Vec<Option<Identity>>) -> Result<Vec<Identity>, Fatal> {
     let known = |(dir, identity): (&PathBuf, Option<Identity>)| {
         identity.ok_or_else(|| {
-            Fatal::new(dir.display(), "the store does not know this directory: it is new or has lost its contents")
+            Fatal::new(
+                dir.display(),
+                "the store does not know this directory: it is new or has lost its contents",
+            )
         })
     };
     dirs.iter().zip(found).map(known).collect()
@@ -116,7 +128,11 @@ fn create(
         let used = std::fs::read_dir(dir)
             .map_err(|error| Fatal::new(dir.display(), error))?
             .filter_map(Result::ok)
-            .any(|entry| !["lost+found", FILE, FILE_NEW].iter().any(|name| entry.file_name() == *name));
+            .any(|entry| {
+                !["lost+found", FILE, FILE_NEW]
+                    .iter()
+                    .any(|name| entry.file_name() == *name)
+            });
         if used {
             let why = if leftover {
                 "it belongs to a store whose first directory is missing"
@@ -126,23 +142,17 @@ fn create(
             return Err(Fatal::new(dir.display(), why));
         }
     }
-    let draw = || {
-        let mut bytes = [0; 16];
-        entropy.fill(&mut bytes);
-        DiskId(bytes).to_string()
-    };
-    let (cluster, node) = (draw(), format!("{:016x}", entropy.next_u64()));
-    let identity = |_: &PathBuf| Identity {
+    let mut cluster = [0; 16];
+    entropy.fill(&mut cluster);
+    let identity = Identity {
         format: format_version::DIRECTORY,
-        cluster: cluster.clone(),
-        node: node.clone(),
-        disk: draw(),
+        cluster: DiskId(cluster).to_string(),
+        node: format!("{:016x}", entropy.next_u64()),
     };
-    let identities: Vec<Identity> = dirs.iter().map(identity).collect();
-    for (dir, identity) in dirs.iter().zip(&identities).rev() {
-        write(dir, identity).map_err(|error| Fatal::new(dir.display(), error))?;
+    for dir in dirs.iter().rev() {
+        write(dir, &identity).map_err(|error| Fatal::new(dir.display(), error))?;
     }
-    Ok(identities)
+    Ok(vec![identity; dirs.len()])
 }
 
 fn write(dir: &Path, identity: &Identity) -> std::io::Result<()> {
@@ -169,7 +179,6 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let paths = dirs(root.path(), &["a", "b"]);
         let first = Directories::open(&paths, &OsEntropy).unwrap();
-        assert_ne!(first.disks[0].1, first.disks[1].1);
         assert_eq!(Directories::open(&paths, &OsEntropy).unwrap(), first);
         assert_eq!(first.first().unwrap(), paths[0]);
     }
@@ -179,9 +188,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let ours = dirs(root.path(), &["a", "b"]);
         Directories::open(&ours, &OsEntropy).unwrap();
-        let refused = |names: &[&str]| Directories::open(&dirs(root.path(), names), &OsEntropy).unwrap_err().to_string();
+        let refused = |names: &[&str]| {
+            Directories::open(&dirs(root.path(), names), &OsEntropy)
+                .unwrap_err()
+                .to_string()
+        };
         assert!(refused(&["a", "new"]).contains("does not know"));
-        assert!(refused(&["a", "a"]).contains("twice"));
         Directories::open(&dirs(root.path(), &["x"]), &OsEntropy).unwrap();
         assert!(refused(&["a", "x"]).contains("another store"));
         std::fs::create_dir(root.path().join("full")).unwrap();
@@ -200,7 +212,9 @@ mod tests {
         assert!(Directories::open(&paths, &OsEntropy).is_ok());
         std::fs::write(paths[1].join("segment"), "x").unwrap();
         std::fs::remove_file(paths[0].join(FILE)).unwrap();
-        let error = Directories::open(&paths, &OsEntropy).unwrap_err().to_string();
+        let error = Directories::open(&paths, &OsEntropy)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("first directory is missing"), "{error}");
     }
 }

@@ -46,7 +46,8 @@ async fn serve(args: ServerArgs) -> Result<(), Fatal> {
         .map_err(|error| Fatal::new(format!("cannot listen on {}", args.listen), error))?;
     let directories = Directories::open(&args.dirs, entropy.as_ref())?;
     let parts = parts::open(&directories, Arc::clone(&clock), Arc::clone(&entropy)).await?;
-    cluster::ensure(parts.metadata.as_ref(), &directories, args.coding).await?;
+    let disks = parts.disks();
+    cluster::ensure(parts.metadata.as_ref(), &directories, &disks, args.coding).await?;
     let (root, origin) = Credentials::find(directories.first()?, entropy.as_ref())?;
     users::ensure_root(parts.metadata.as_ref(), &root).await?;
     if let Some(bootstrap) = &bootstrap {
@@ -56,8 +57,12 @@ async fn serve(args: ServerArgs) -> Result<(), Fatal> {
     let (stop, stopped) = watch::channel(false);
     let planner = parts.planner();
     let planner = tokio::spawn(planner.run(stopped.clone()));
-    let gateway = parts.gateway(Arc::clone(&clock), Arc::clone(&entropy)).await?;
-    let address = listener.local_addr().map_err(|error| Fatal::new("listen", error))?;
+    let gateway = parts
+        .gateway(Arc::clone(&clock), Arc::clone(&entropy))
+        .await?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Fatal::new("listen", error))?;
     greet(address, &root, origin);
     let serving = tokio::spawn(gateway.serve(listener, stopped));
 
@@ -90,9 +95,14 @@ fn greet(address: SocketAddr, root: &Credentials, origin: Origin) {
     console::line(format_args!("cairn is ready on {endpoint}"));
     match origin {
         Origin::Environment => console::line("root credentials: from the environment"),
-        Origin::File => console::line("root credentials: as printed at the first start (kept in the first directory)"),
+        Origin::File => console::line(
+            "root credentials: as printed at the first start (kept in the first directory)",
+        ),
         Origin::Generated => {
-            let Credentials { access_key, secret_key } = root;
+            let Credentials {
+                access_key,
+                secret_key,
+            } = root;
             console::line(format_args!(
                 "\nroot credentials, generated and shown this once:\n\
                  \n  export AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret_key} AWS_DEFAULT_REGION=us-east-1\n\

@@ -6,62 +6,101 @@
 //!  GetGarbage  ──> ends aborts releases ─────> EndSession AbortUpload ReleasePage ForgetBucket
 //!              ──> deletable ────────────────> BeginDelete
 //!              ──> deleting ──> every disk ──> FinishDelete
+//!  inventory   ──> unknown, twice ───────────> JudgeOrphans
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cairn_model::{ChunkId, DiskId, DomainId, Incarnation, Sha256};
-use cairn_rpc::{MetadataError, MetadataService, ShardDelete, ShardService};
+use cairn_rpc::{
+    MetadataError, MetadataService, ShardDelete, ShardError, ShardFound, ShardInventory,
+    ShardService,
+};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    ClusterAnswer, Condemned, EndSession, FinishDelete, GarbageAnswer, GetCluster, GetGarbage,
-    GetSessions, Query,
+    ChunkKey, ClusterAnswer, Condemned, EndSession, FinishDelete, GarbageAnswer, GetChunks,
+    GetCluster, GetGarbage, GetSessions, Query,
 };
 use tokio::sync::watch;
 
 use crate::service::Metadata;
+use orphans::Writing;
 
 pub mod garbage;
+pub mod orphans;
 
 /// Pause between two rounds that found nothing to do.
 const IDLE: Duration = Duration::from_millis(500);
 /// Rows of each kind in one round.
 const ROUND: u32 = 512;
 
+/// Time between two looks for orphans, and so their quarantine.
+const ORPHANS_EVERY: Duration = Duration::from_secs(600);
+/// Shards in one page of an inventory.
+const INVENTORY_PAGE: usize = 512;
+/// Suspects kept between two rounds; what is beyond is found again later.
+const SUSPECTS_MAX: usize = 1 << 16;
+
+/// The way to one disk.
+#[derive(Clone, Debug)]
+pub struct DiskRoute {
+    /// Carries out deletes.
+    pub shards: Arc<dyn ShardService>,
+    /// Says what is there.
+    pub inventory: Arc<dyn ShardInventory>,
+}
+
 /// The storage nodes by disk.
-pub type Nodes = BTreeMap<DiskId, Arc<dyn ShardService>>;
+pub type Nodes = BTreeMap<DiskId, DiskRoute>;
 
 /// The leader's background work.
 #[derive(Debug)]
 pub struct Planner {
     metadata: Arc<Metadata>,
     nodes: Nodes,
+    /// Suspected at the last look for orphans, in quarantine since.
+    suspects: BTreeSet<Writing>,
+    orphans_due: Duration,
 }
 
 impl Planner {
     /// A planner that acts through `metadata` and on `nodes`.
     #[must_use]
     pub fn new(metadata: Arc<Metadata>, nodes: Nodes) -> Self {
-        Self { metadata, nodes }
+        let orphans_due = metadata.clock().monotonic() + ORPHANS_EVERY;
+        Self {
+            metadata,
+            nodes,
+            suspects: BTreeSet::new(),
+            orphans_due,
+        }
     }
 
     /// Works until `stop` turns true.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut leadership = None;
         loop {
             let mut busy = false;
             if let Some(term) = self.metadata.host().leadership() {
                 if leadership.replace(term) != Some(term) {
                     self.metadata.forget_heard();
+                    self.suspects.clear();
                 }
                 busy = self.round().await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "background round failed, it will be tried again");
                     false
                 });
+                if self.metadata.clock().monotonic() >= self.orphans_due {
+                    self.orphans_due += ORPHANS_EVERY;
+                    if let Err(error) = self.judge_orphans().await {
+                        tracing::warn!(%error, "the look for orphans failed, it will be tried again");
+                    }
+                }
             }
             let pause = self
                 .metadata
@@ -93,6 +132,61 @@ impl Planner {
         }
         busy |= self.delete(work).await?;
         Ok(busy)
+    }
+
+    /// Looks at every disk once; what was suspected last time and still is, is judged by entries.
+    ///
+    /// # Errors
+    /// The metadata's.
+    pub async fn judge_orphans(&mut self) -> Result<(), MetadataError> {
+        let mut now = BTreeSet::new();
+        for (disk, route) in &self.nodes {
+            let mut after = None;
+            loop {
+                let page = match route
+                    .inventory
+                    .inventory(*disk, after, INVENTORY_PAGE)
+                    .await
+                {
+                    Ok(page) => page,
+                    Err(error) => {
+                        tracing::warn!(%disk, %error, "no inventory of this disk");
+                        break;
+                    }
+                };
+                let Some(last) = page.last() else { break };
+                after = Some((last.incarnation, last.shard));
+                now.append(&mut self.suspects_of(&page).await?);
+                if now.len() > SUSPECTS_MAX {
+                    break;
+                }
+            }
+        }
+        for verdict in orphans::verdicts(&self.suspects, &now) {
+            tracing::info!(writings = verdict.orphans.len(), "judging orphans");
+            self.metadata
+                .propose(0, 0, Command::JudgeOrphans(verdict))
+                .await?;
+        }
+        self.suspects = now;
+        Ok(())
+    }
+
+    async fn suspects_of(&self, page: &[ShardFound]) -> Result<BTreeSet<Writing>, MetadataError> {
+        let Kind::Sessions(sessions) = self.ask(Asked::GetSessions(GetSessions {})).await? else {
+            return Err(MetadataError::Refused("another answer than asked"));
+        };
+        let chunks = page
+            .iter()
+            .map(|shard| ChunkKey {
+                domain: shard.chunk.domain.0,
+                sha256: Bytes::copy_from_slice(&shard.chunk.sha256.0),
+            })
+            .collect();
+        let Kind::Chunks(rows) = self.ask(Asked::GetChunks(GetChunks { chunks })).await? else {
+            return Err(MetadataError::Refused("another answer than asked"));
+        };
+        Ok(orphans::suspects(page, &sessions, &rows.chunks))
     }
 
     async fn expire_sessions(&self) -> Result<(), MetadataError> {
@@ -128,12 +222,17 @@ impl Planner {
             }
         }
         for (disk, deletes) in by_disk {
-            let Some(node) = self.nodes.get(&disk) else {
+            let Some(route) = self.nodes.get(&disk) else {
                 continue;
             };
-            if let Err(error) = node.delete(disk, &deletes).await {
-                tracing::warn!(%disk, %error, "deletes wait for the disk");
-                return Ok(false);
+            match route.shards.delete(disk, &deletes).await {
+                // A disk that is gone does not hold up the others: should it come back, what it
+                // still has is found as an orphan.
+                Ok(()) | Err(ShardError::Failed(_) | ShardError::NotMine) => {}
+                Err(error) => {
+                    tracing::warn!(%disk, %error, "deletes wait for the disk");
+                    return Ok(false);
+                }
             }
         }
         let command = Command::FinishDelete(FinishDelete {

@@ -26,6 +26,7 @@ const ATTEMPTS: u32 = 50;
 pub(super) async fn ensure(
     metadata: &dyn MetadataService,
     directories: &Directories,
+    disks: &[DiskId],
     asked: Option<Coding>,
 ) -> Result<(), Fatal> {
     let Kind::Cluster(cluster) = ask(metadata, Asked::GetCluster(GetCluster {})).await? else {
@@ -34,13 +35,13 @@ pub(super) async fn ensure(
     if cluster.cluster.is_empty() {
         let coding = match asked {
             Some(coding) => coding,
-            None => default_coding(directories.disks.len())?,
+            None => default_coding(disks.len())?,
         };
-        let init = init(directories, coding)?;
+        let init = init(directories, disks, coding)?;
         command(metadata, Command::InitCluster(init)).await?;
         return Ok(());
     }
-    check(&cluster, directories, asked)
+    check(&cluster, directories, disks, asked)
 }
 
 /// The coding of a first start that names none.
@@ -55,8 +56,13 @@ fn default_coding(disks: usize) -> Result<Coding, Fatal> {
     Coding::new(data, parity).map_err(|error| Fatal::new("coding", error))
 }
 
-fn init(directories: &Directories, coding: Coding) -> Result<InitCluster, Fatal> {
-    let disks: Vec<DiskId> = directories.disks.iter().map(|(_, disk)| *disk).collect();
+fn init(directories: &Directories, disks: &[DiskId], coding: Coding) -> Result<InitCluster, Fatal> {
+    if disks.len() != directories.paths.len() {
+        return Err(Fatal::new(
+            "first start",
+            "a directory could not be opened, see the log",
+        ));
+    }
     let candidates: Vec<Candidate> = disks
         .iter()
         .map(|disk| Candidate {
@@ -70,8 +76,14 @@ fn init(directories: &Directories, coding: Coding) -> Result<InitCluster, Fatal>
     let seed = u64::from_be_bytes(std::array::from_fn(|at| {
         directories.cluster.get(at).copied().unwrap_or(0)
     }));
-    let table = first_table(&candidates, DomainLevel::Disk, bits, coding.shards(), seed)
-        .map_err(|error| Fatal::new(format!("coding {}+{}", coding.data(), coding.parity()), error))?;
+    let table = first_table(&candidates, DomainLevel::Disk, bits, coding.shards(), seed).map_err(
+        |error| {
+            Fatal::new(
+                format!("coding {}+{}", coding.data(), coding.parity()),
+                error,
+            )
+        },
+    )?;
     let mut slots = Vec::new();
     for row in table.rows() {
         for slot in &row.slots {
@@ -88,8 +100,11 @@ fn init(directories: &Directories, coding: Coding) -> Result<InitCluster, Fatal>
         cell,
         layout: u32::from(layout),
     };
-    let class =
-        StorageClass { name: "STANDARD".into(), coding: Some(coding), domain: "disk".into() };
+    let class = StorageClass {
+        name: "STANDARD".into(),
+        coding: Some(coding),
+        domain: "disk".into(),
+    };
     let disk = |disk: &DiskId| Disk {
         disk: Bytes::copy_from_slice(&disk.0),
         node: directories.node.0,
@@ -108,16 +123,21 @@ fn init(directories: &Directories, coding: Coding) -> Result<InitCluster, Fatal>
 fn check(
     cluster: &ClusterAnswer,
     directories: &Directories,
+    disks: &[DiskId],
     asked: Option<Coding>,
 ) -> Result<(), Fatal> {
     if cluster.cluster != directories.cluster.as_slice() {
         return Err(Fatal::new("metadata", "it belongs to another store"));
     }
-    let known: BTreeSet<&[u8]> = cluster.disks.iter().map(|disk| disk.disk.as_ref()).collect();
-    for (dir, disk) in &directories.disks {
+    let known: BTreeSet<&[u8]> = cluster
+        .disks
+        .iter()
+        .map(|disk| disk.disk.as_ref())
+        .collect();
+    for disk in disks {
         if !known.contains(disk.0.as_slice()) {
             let why = "the store has no such disk, and adding one is not built yet";
-            return Err(Fatal::new(dir.display(), why));
+            return Err(Fatal::new(format!("disk {disk}"), why));
         }
     }
     let coding = cluster.classes.first().and_then(|class| class.coding);
@@ -125,7 +145,10 @@ fn check(
         && (asked.data() as u64, asked.parity() as u64)
             != (u64::from(coding.data), u64::from(coding.parity))
     {
-        let why = format!("this store is coded {}+{}, fixed at its first start", coding.data, coding.parity);
+        let why = format!(
+            "this store is coded {}+{}, fixed at its first start",
+            coding.data, coding.parity
+        );
         return Err(Fatal::new("--coding", why));
     }
     Ok(())
@@ -134,10 +157,14 @@ fn check(
 /// One query, waiting for the voter to take up its office.
 pub(super) async fn ask(metadata: &dyn MetadataService, asked: Asked) -> Result<Kind, Fatal> {
     for attempt in 1.. {
-        let query = Query { query: Some(asked.clone()) };
+        let query = Query {
+            query: Some(asked.clone()),
+        };
         match metadata.query(query).await {
             Ok(answer) => {
-                return answer.answer.ok_or_else(|| Fatal::new("metadata", "an empty answer"));
+                return answer
+                    .answer
+                    .ok_or_else(|| Fatal::new("metadata", "an empty answer"));
             }
             Err(error) => wait(error, attempt).await?,
         }
@@ -178,9 +205,17 @@ mod tests {
     use super::*;
     use cairn_model::NodeId;
 
-    fn directories(disks: u8) -> Directories {
-        let disks = (1..=disks).map(|name| (format!("/d{name}").into(), DiskId([name; 16])));
-        Directories { cluster: [9; 16], node: NodeId(1), disks: disks.collect() }
+    fn directories(disks: u8) -> (Directories, Vec<DiskId>) {
+        let paths = (1..=disks).map(|name| format!("/d{name}").into()).collect();
+        let disks = (1..=disks).map(|name| DiskId([name; 16])).collect();
+        (
+            Directories {
+                cluster: [9; 16],
+                node: NodeId(1),
+                paths,
+            },
+            disks,
+        )
     }
 
     #[test]
@@ -195,32 +230,37 @@ mod tests {
 
     #[test]
     fn a_first_table_names_every_slot() {
-        let directories = directories(6);
-        let init = init(&directories, default_coding(6).unwrap()).unwrap();
+        let (directories, disks) = directories(6);
+        let init = init(&directories, &disks, default_coding(6).unwrap()).unwrap();
         assert_eq!(init.slots.len(), (6 << limits::PARTITION_BITS_DEFAULT) * 2);
     }
 
     #[test]
     fn a_coding_wider_than_the_disks_is_refused() {
-        let error = init(&directories(3), Coding::new(4, 2).unwrap()).unwrap_err();
+        let (directories, disks) = directories(3);
+        let error = init(&directories, &disks, Coding::new(4, 2).unwrap()).unwrap_err();
         assert!(error.to_string().contains("4+2"), "{error}");
+        assert!(init(&directories, &disks[..2], Coding::new(1, 1).unwrap()).is_err());
     }
 
     #[test]
     fn another_coding_or_directory_is_refused_later() {
-        let ours = directories(2);
-        let made = init(&ours, Coding::new(1, 1).unwrap()).unwrap();
+        let (ours, disks) = directories(2);
+        let made = init(&ours, &disks, Coding::new(1, 1).unwrap()).unwrap();
         let cluster = ClusterAnswer {
             cluster: made.cluster,
             disks: made.disks,
             classes: made.classes,
             ..ClusterAnswer::default()
         };
-        assert!(check(&cluster, &ours, None).is_ok());
-        assert!(check(&cluster, &ours, Some(Coding::new(1, 1).unwrap())).is_ok());
-        assert!(check(&cluster, &ours, Some(Coding::new(2, 1).unwrap())).is_err());
-        assert!(check(&cluster, &directories(3), None).is_err());
-        let foreign = Directories { cluster: [8; 16], ..ours };
-        assert!(check(&cluster, &foreign, None).is_err());
+        assert!(check(&cluster, &ours, &disks, None).is_ok());
+        assert!(check(&cluster, &ours, &disks, Some(Coding::new(1, 1).unwrap())).is_ok());
+        assert!(check(&cluster, &ours, &disks, Some(Coding::new(2, 1).unwrap())).is_err());
+        assert!(check(&cluster, &ours, &directories(3).1, None).is_err());
+        let foreign = Directories {
+            cluster: [8; 16],
+            ..ours
+        };
+        assert!(check(&cluster, &foreign, &disks, None).is_err());
     }
 }

@@ -37,7 +37,10 @@ pub(super) async fn apply_bootstrap(
 ) -> Result<(), Fatal> {
     for user in bootstrap.users() {
         if user.id == ROOT {
-            return Err(Fatal::new("bootstrap", "the id \"root\" is the store's own"));
+            return Err(Fatal::new(
+                "bootstrap",
+                "the id \"root\" is the store's own",
+            ));
         }
         ensure(metadata, user).await?;
     }
@@ -54,17 +57,27 @@ pub(super) async fn apply_bootstrap(
     }
     let idle = bootstrap.without_effect();
     if !idle.is_empty() {
-        console::line(format_args!("bootstrap: stored, without effect yet: {}", idle.join(", ")));
+        console::line(format_args!(
+            "bootstrap: stored, without effect yet: {}",
+            idle.join(", ")
+        ));
     }
     Ok(())
 }
 
 async fn ensure(metadata: &dyn MetadataService, user: User) -> Result<(), Fatal> {
-    let query = GetUser { access_key: user.access_key.clone() };
+    let query = GetUser {
+        access_key: user.access_key.clone(),
+    };
     let Kind::Users(found) = ask(metadata, Asked::GetUser(query)).await? else {
         return Err(Fatal::new("metadata", "another answer than asked"));
     };
-    let same = |stored: &User| User { domain: 0, ..stored.clone() } == user;
+    let same = |stored: &User| {
+        User {
+            domain: 0,
+            ..stored.clone()
+        } == user
+    };
     if !found.users.iter().any(same) {
         command(metadata, Command::PutUser(PutUser { user: Some(user) })).await?;
     }

@@ -497,7 +497,7 @@ fn open_or_create(
     let mut segments = Segments::open(disk.clone(), settings)?;
     let wipe = |error: std::io::Error| JournalError::failed("wipe an unfinished journal", &error);
     match identity::load(disk.as_ref(), settings)? {
-        Identity::Ready(seed) => return recovery::recover(seed, segments, settings),
+        Identity::Ready(keeper) => return recovery::recover(keeper, segments, settings),
         Identity::Unfinished(slots, seed) => {
             if recovery::was_used(&seed, &mut segments) {
                 return Err(no_identity(
@@ -518,8 +518,8 @@ fn open_or_create(
         }
     }
     let (slots, seed) = identity::begin(disk.as_ref(), settings, entropy)?;
-    let writer = Writer::create(seed.clone(), segments, settings.group_len)?;
-    identity::finish(slots, &seed)?;
+    let mut writer = Writer::create(seed.clone(), segments, settings.group_len)?;
+    writer.keeper = Some(identity::finish(slots, seed, writer.lap)?);
     Ok((writer, Index::new(settings.cache_len)))
 }
 
@@ -569,13 +569,20 @@ impl Shared {
     fn write(&self, back: &mut Back) -> bool {
         let committed = lock(&self.front).index.pointers.committed;
         back.sealed = false;
-        match back.writer.write_group(&mut back.staged, committed) {
-            Ok(written) => {
+        let mut written = Written::default();
+        match back
+            .writer
+            .write_group(&mut back.staged, committed, &mut written)
+        {
+            Ok(()) => {
                 self.publish(&back.writer, written, committed);
                 true
             }
             Err(error) => {
-                self.fail(back, error);
+                self.fail(back, error.clone());
+                for done in written.done {
+                    done(Err(error.clone()));
+                }
                 false
             }
         }

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::format::{self, BLOCK, GroupHeader, HEADER_LEN, Place, Record, Seed};
+use super::identity::Keeper;
 use super::index::{Index, LapRuns, Location};
 use super::segments::Segments;
 use super::settings::SWEEP_LEN;
@@ -27,16 +28,25 @@ struct Link {
 /// # Errors
 /// [`JournalError::Damaged`] where something acknowledged is not there any more.
 pub(super) fn recover(
-    seed: Seed,
+    keeper: Keeper,
     mut segments: Segments,
     settings: &JournalSettings,
 ) -> Result<(Writer, Index), JournalError> {
+    let seed = keeper.seed.clone();
     let scanned = scan(&seed, &mut segments);
     let newest_lap = segments.newest_lap();
     let chain = chain(&seed, &segments, scanned, settings)?;
+    if chain.last().is_none_or(|link| link.lap < keeper.newest_lap) {
+        let reason = format!("the segment of lap {} is missing", keeper.newest_lap);
+        return Err(lost(&segments, settings, &reason));
+    }
     let mut walk = Walk::new(&seed, &segments, settings.cache_len);
     for link in &chain {
         walk.follow(link)?;
+        if walk.expected == 0 {
+            // The oldest lap needed must begin with its first group: nothing later stands in for it.
+            return Err(walk.damage(&chain));
+        }
     }
     let durable_upto = chain
         .iter()
@@ -61,6 +71,7 @@ pub(super) fn recover(
     let pointers = index.pointers;
     let mut writer = Writer {
         seed,
+        keeper: Some(keeper),
         segments,
         group_len: settings.group_len,
         current,
@@ -106,10 +117,13 @@ fn scan(seed: &Seed, segments: &mut Segments) -> BTreeMap<u32, Headers> {
 
 fn scan_file(seed: &Seed, number: u32, file: &dyn DiskFile, len: u64) -> Headers {
     let mut headers = BTreeMap::new();
-    let mut buf = AlignedBuf::zeroed(SWEEP_LEN);
+    let sweep = usize::try_from(len)
+        .unwrap_or(SWEEP_LEN)
+        .clamp(BLOCK, SWEEP_LEN);
+    let mut buf = AlignedBuf::zeroed(sweep);
     let mut offset = 0;
     while offset < len {
-        let mut step = SWEEP_LEN;
+        let mut step = buf.len();
         if !read_whole(file, buf.as_mut_slice(), offset, len) {
             // Blocks that cannot be read are bad groups, or nothing at all; which, the walk says.
             step = BLOCK;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::format::{self, BLOCK, GroupHeader, HEADER_LEN, Place, Record, Seed};
+use super::identity::Keeper;
 use super::index::{LapRuns, Location, Pointers, Serial};
 use super::log::Done;
 use super::segments::Segments;
@@ -33,6 +34,8 @@ pub(super) struct Written {
 /// The end of the journal.
 pub(super) struct Writer {
     pub(super) seed: Seed,
+    /// `None` only while a journal is being made.
+    pub(super) keeper: Option<Keeper>,
     pub(super) segments: Segments,
     pub(super) group_len: usize,
     /// Segment in use, its lap, and where the next group goes.
@@ -64,6 +67,7 @@ impl Writer {
             .map_err(|error| JournalError::failed("make segments", &error))?;
         let mut writer = Self {
             seed,
+            keeper: None,
             segments,
             group_len,
             current: 0,
@@ -77,18 +81,20 @@ impl Writer {
             sealed: false,
             short_of_space: false,
         };
-        writer.write_group(&mut VecDeque::new(), None)?;
+        writer.write_group(&mut VecDeque::new(), None, &mut Written::default())?;
         Ok(writer)
     }
 
     /// Takes what fits in one group off the front of `queue` and makes it durable.
     ///
-    /// A committed pointer is only written once the entry it names is: replay must find it.
+    /// A committed pointer is only written once the entry it names is: replay must find it. `written`
+    /// says what was taken, also after an error, when none of it may be acknowledged.
     pub(super) fn write_group(
         &mut self,
         queue: &mut VecDeque<Pending>,
         committed: Option<LogPosition>,
-    ) -> Result<Written, JournalError> {
+        written: &mut Written,
+    ) -> Result<(), JournalError> {
         let wanted = queue
             .front()
             .map_or(0, |pending| pending.record.encoded_len());
@@ -112,7 +118,6 @@ impl Writer {
             .unwrap_or(0)
             .saturating_sub(state_len)
             .min(self.group_len.max(wanted));
-        let mut written = Written::default();
         while let Some(pending) = queue.front() {
             if payload.len() - state_len + pending.record.encoded_len() > limit {
                 break;
@@ -120,7 +125,7 @@ impl Writer {
             let Some(pending) = queue.pop_front() else {
                 break;
             };
-            self.take(pending, place, &mut payload, &mut written);
+            self.take(pending, place, &mut payload, written);
         }
         if let Some(committed) = committed
             && self.pointers.committed != Some(committed)
@@ -130,8 +135,7 @@ impl Writer {
             Record::Committed(committed).encode(&mut payload);
         }
         written.committed = self.pointers.committed;
-        self.put(place, first, &payload)?;
-        Ok(written)
+        self.put(place, first, &payload)
     }
 
     fn take(&mut self, pending: Pending, place: Place, payload: &mut Vec<u8>, out: &mut Written) {
@@ -170,6 +174,11 @@ impl Writer {
         };
         self.write_durably(place, &header, payload)
             .map_err(|error| JournalError::failed("write a group", &error))?;
+        if first && let Some(keeper) = &mut self.keeper {
+            keeper
+                .note_lap(self.lap)
+                .map_err(|error| JournalError::failed("note a lap", &error))?;
+        }
         self.at += header.disk_len();
         self.next_number += 1;
         self.durable_oldest = header.oldest_lap;

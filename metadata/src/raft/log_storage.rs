@@ -189,3 +189,6 @@ impl RaftLogStorage<TypeConfig> for LogStorage {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,8 +91,8 @@ fn crash_everywhere(seed: u64, survivors: u64, seen: &Seen) {
 #[test]
 fn whatever_was_acknowledged_survives_a_crash_at_any_operation() {
     let seen = Seen::default();
-    for seed in 1..=6 {
-        crash_everywhere(seed, 3, &seen);
+    for seed in 1..=3 {
+        crash_everywhere(seed, 2, &seen);
     }
     assert!(
         seen.count() > 0,
@@ -103,10 +103,10 @@ fn whatever_was_acknowledged_survives_a_crash_at_any_operation() {
 /// A second crash hits the recovery from the first.
 #[test]
 fn recovery_itself_may_crash_anywhere() {
-    for seed in 11..=13 {
+    for seed in 11..=12 {
         let whole = SimDisk::new(seed);
         drive(&whole, seed);
-        for operation in (1..=whole.operations()).step_by(5) {
+        for operation in (1..=whole.operations()).step_by(7) {
             let disk = SimDisk::new(seed);
             disk.crash_at(operation);
             let history = drive(&disk, seed);

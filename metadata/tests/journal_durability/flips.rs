@@ -61,23 +61,53 @@ fn judge(disk: &SimDisk, content: &Content, file: &str, at: u64, bit: u8, refuse
     }
 }
 
+/// Every kind of record, in little, over two segments.
+fn small() -> (SimDisk, Content) {
+    let disk = SimDisk::new(4);
+    let journal = open(&disk).unwrap();
+    let vote = |term| {
+        Change::Vote(Vote {
+            term,
+            leader: 3,
+            committed: true,
+        })
+    };
+    let history = [
+        vote(1),
+        Change::Append(vec![entry(1, 0, 60), entry(1, 1, 40)]),
+        Change::Append(vec![entry(1, 2, 100), entry(1, 3, 0)]),
+        Change::Truncate(Some(2)),
+        vote(2),
+        Change::Append(vec![entry(2, 3, 30)]),
+        Change::Purge(entry(1, 0, 0).position),
+        Change::Append(vec![entry(2, 4, 10)]),
+    ];
+    let mut content = Content::default();
+    for change in history {
+        run(&journal, &change).unwrap();
+        content.apply(&change);
+    }
+    journal.set_committed(entry(2, 4, 0).position).unwrap();
+    journal.close().unwrap();
+    (disk, content)
+}
+
 #[test]
 fn every_flipped_byte_of_a_closed_journal_is_noticed_or_harmless() {
-    let (disk, content) = closed(4, 9);
-    assert!(content.entries.len() > 2);
+    let (disk, content) = small();
     let refused = Seen::default();
     for (file, len) in files(&disk) {
         let bytes = disk.peek(&file, 0, len).unwrap();
-        // Zeros between groups stand for each other: test some of them, and all other bytes.
         for at in 0..len {
-            let quiet = bytes[at as usize] == 0 && at % 512 > 100;
-            if !quiet || at % 97 == 0 {
+            // What is written lies in a block's first half; of the zeros behind, a sample.
+            let written = bytes[at as usize] != 0 || at % 4_096 < 600;
+            if written || at % 211 == 0 {
                 judge(&disk, &content, &file, at, (at % 8) as u8, &refused);
             }
         }
     }
     assert!(
-        refused.count() > 1_000,
+        refused.count() > 500,
         "only {} flips were noticed",
         refused.count()
     );
@@ -86,16 +116,16 @@ fn every_flipped_byte_of_a_closed_journal_is_noticed_or_harmless() {
 #[test]
 fn flips_in_longer_journals_are_noticed_or_harmless() {
     let refused = Seen::default();
-    for seed in 20..26 {
+    for seed in 20..23 {
         let (disk, content) = closed(seed, 60);
         for (file, len) in files(&disk) {
-            for at in (seed..len).step_by(331) {
+            for at in (seed..len).step_by(403) {
                 judge(&disk, &content, &file, at, (at % 8) as u8, &refused);
             }
         }
     }
     assert!(
-        refused.count() > 50,
+        refused.count() > 20,
         "only {} flips were noticed",
         refused.count()
     );

@@ -14,8 +14,11 @@
 use std::collections::BTreeSet;
 
 use crate::chain::{Goal, Link, Search};
-use crate::shares::Share;
+use crate::shares::{Share, shares};
 use crate::topology::{Place, Topology};
+
+/// Rounds of balancing in one plan.
+const ROUNDS_MAX: usize = 8;
 
 /// One slot of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,12 +73,7 @@ pub(crate) struct Board<'a> {
 }
 
 impl<'a> Board<'a> {
-    pub(crate) fn new(
-        topology: &'a Topology,
-        rows: Vec<BoardRow>,
-        slots: usize,
-        seed: u64,
-    ) -> Self {
+    pub(crate) fn new(topology: &'a Topology, rows: Vec<BoardRow>, seed: u64) -> Self {
         let disks = topology.members().len();
         let mut board = Self {
             topology,
@@ -94,10 +92,17 @@ impl<'a> Board<'a> {
                 }
             }
         }
-        board.shares =
-            crate::shares::shares(topology, rows.len() as u64, slots as u64, &board.held);
         board.rows = rows;
+        board.shares = board.divide();
         board
+    }
+
+    /// The disks' shares, given what they hold.
+    fn divide(&self) -> Vec<Share> {
+        let rows = u64::try_from(self.rows.len()).unwrap_or(0);
+        let slots = self.rows.first().map_or(0, |row| row.seats.len());
+        let slots = u64::try_from(slots).unwrap_or(0);
+        shares(self.topology, rows, slots, &self.held)
     }
 
     /// The rows as planned.
@@ -127,8 +132,21 @@ impl<'a> Board<'a> {
         }
     }
 
+    /// Balances until a plan for the outcome would change nothing: holes filled and slots moved can
+    /// bring a domain to another place in its band.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            self.balance();
+            let next = self.divide();
+            if next == self.shares {
+                return;
+            }
+            self.shares = next;
+        }
+    }
+
     /// Moves slots from disks above their band, then to disks below theirs.
-    pub(crate) fn balance(&mut self) {
+    fn balance(&mut self) {
         for disk in 0..self.held.len() {
             let goal = Goal {
                 sink: None,

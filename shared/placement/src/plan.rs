@@ -87,9 +87,9 @@ pub fn first_table(
         seats: vec![Seat::Empty; slots],
         left: Vec::new(),
     };
-    let mut board = Board::new(&topology, vec![hole; 1 << bits], slots, seed);
+    let mut board = Board::new(&topology, vec![hole; 1 << bits], seed);
     board.fill();
-    board.balance();
+    board.settle();
     let rows = board.into_rows();
     let rows = rows.iter().map(|row| PartitionRow {
         epoch: 1,
@@ -102,6 +102,9 @@ pub fn first_table(
 
 /// The moves that bring a table in line with a changed view: everything off disks that leave,
 /// one slot per domain in each row, every disk within a few percent of its share, and nothing else.
+///
+/// The view is the membership, not who is up: a disk that is only down must stay in it with its
+/// weight, or all it holds is planned away.
 ///
 /// The moves can be begun in any order and any number at a time: no row ever has two write disks in
 /// one domain on the way. Rows with a move under way are left alone but for slots on leaving disks;
@@ -120,9 +123,9 @@ pub fn plan_moves(
     let opened = (table.rows().iter())
         .map(|row| open_row(&topology, row))
         .collect();
-    let mut board = Board::new(&topology, opened, table.slots(), seed);
+    let mut board = Board::new(&topology, opened, seed);
     board.fill();
-    board.balance();
+    board.settle();
     let planned = board.into_rows();
     let mut moves: Vec<Move> = (0_u32..)
         .zip(table.rows().iter().zip(&planned))

@@ -7,8 +7,8 @@
 pub mod shards;
 
 pub use shards::{
-    ShardCells, ShardDelete, ShardError, ShardHeader, ShardRead, ShardReceipt, ShardService,
-    ShardTrailer, ShardUpload,
+    ShardCells, ShardDelete, ShardError, ShardFound, ShardHeader, ShardInventory, ShardRead,
+    ShardReceipt, ShardService, ShardTrailer, ShardUpload,
 };
 pub mod metadata;
 pub use metadata::{MetadataError, MetadataService};

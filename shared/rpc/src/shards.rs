@@ -159,3 +159,29 @@ pub trait ShardUpload: Send + std::fmt::Debug {
     /// `Full`, `Failed`, `Unavailable`, `Refused`.
     async fn finish(self: Box<Self>, trailer: ShardTrailer) -> Result<ShardReceipt, ShardError>;
 }
+
+/// A shard as it lies on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardFound {
+    /// The chunk its record names.
+    pub chunk: ChunkId,
+    /// The writing.
+    pub incarnation: Incarnation,
+    /// Which shard.
+    pub shard: u8,
+}
+
+/// What lies on the disks of one node, for those who judge orphans and count copies.
+#[async_trait]
+pub trait ShardInventory: Send + Sync + std::fmt::Debug {
+    /// Live shards of a disk behind `after`, at most `limit`, in order of (incarnation, shard).
+    ///
+    /// # Errors
+    /// `NotMine`, `Failed`, `Unavailable`.
+    async fn inventory(
+        &self,
+        disk: DiskId,
+        after: Option<(Incarnation, u8)>,
+        limit: usize,
+    ) -> Result<Vec<ShardFound>, ShardError>;
+}

@@ -240,3 +240,11 @@ fn codecs_are_made_once_and_decode_matrices_are_bounded() {
     assert!(shapes > DECODE_MATRICES_MAX && cache.maps.len() <= DECODE_MATRICES_MAX);
     assert_eq!(cache.maps.len(), cache.order.len());
 }
+
+#[test]
+fn codecs_are_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Codec>();
+    shared::<crate::StripeDecoder>();
+    shared::<crate::StripeEncoder>();
+}

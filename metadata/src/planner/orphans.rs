@@ -1,0 +1,137 @@
+//! Shards that no row names: what uploads leave behind that died before their commit, and what a
+//! disk kept that was away while its shards were deleted.
+//!
+//! ```text
+//!  inventory page ──> session ended, chunk row names another writing or none ──> suspect
+//!  suspect in this round and in the one before (a quarantine of a whole interval) ──> JudgeOrphans
+//! ```
+//!
+//! Suspicion decides nothing: the verdict is the entry, which looks again. Absence from a listing is
+//! never evidence; only a linearizable read of an ended session together with an unknown writing is.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use cairn_model::{ChunkId, Incarnation, limits};
+use cairn_rpc::ShardFound;
+use cairn_wire::metadata::{Chunk, JudgeOrphans, Orphan, SessionsAnswer};
+
+/// One writing on a disk.
+pub type Writing = (ChunkId, Incarnation);
+
+/// Of one page of an inventory, the writings that may be orphans, given a state read later.
+#[must_use]
+pub fn suspects(
+    found: &[ShardFound],
+    sessions: &SessionsAnswer,
+    rows: &[Chunk],
+) -> BTreeSet<Writing> {
+    let named: BTreeSet<(u64, &[u8], &[u8])> = rows
+        .iter()
+        .map(|row| (row.domain, row.sha256.as_ref(), row.incarnation.as_ref()))
+        .collect();
+    let ended = |incarnation: Incarnation| {
+        let session = incarnation.session.0;
+        session <= sessions.last && !sessions.open.contains(&session)
+    };
+    found
+        .iter()
+        .filter(|shard| ended(shard.incarnation))
+        .filter(|shard| {
+            let (chunk, incarnation) = (shard.chunk, shard.incarnation.to_bytes());
+            !named.contains(&(
+                chunk.domain.0,
+                chunk.sha256.0.as_slice(),
+                incarnation.as_slice(),
+            ))
+        })
+        .map(|shard| (shard.chunk, shard.incarnation))
+        .collect()
+}
+
+/// Suspects of two rounds, as the entries that judge them.
+#[must_use]
+pub fn verdicts(before: &BTreeSet<Writing>, now: &BTreeSet<Writing>) -> Vec<JudgeOrphans> {
+    let both: Vec<Orphan> = before
+        .intersection(now)
+        .map(|(chunk, incarnation)| orphan(*chunk, *incarnation))
+        .collect();
+    both.chunks(limits::DELETE_CHUNKS_PER_ENTRY)
+        .map(|orphans| JudgeOrphans {
+            orphans: orphans.to_vec(),
+        })
+        .collect()
+}
+
+fn orphan(chunk: ChunkId, incarnation: Incarnation) -> Orphan {
+    Orphan {
+        domain: chunk.domain.0,
+        sha256: Bytes::copy_from_slice(&chunk.sha256.0),
+        incarnation: Bytes::copy_from_slice(&incarnation.to_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_model::{DomainId, SessionId, Sha256};
+
+    fn found(name: u8, session: u64, counter: u64) -> ShardFound {
+        ShardFound {
+            chunk: ChunkId {
+                domain: DomainId(1),
+                sha256: Sha256([name; 32]),
+            },
+            incarnation: Incarnation {
+                group: 1,
+                generation: 1,
+                session: SessionId(session),
+                counter,
+            },
+            shard: 0,
+        }
+    }
+
+    fn row(shard: ShardFound) -> Chunk {
+        Chunk {
+            domain: shard.chunk.domain.0,
+            sha256: shard.chunk.sha256.0.to_vec().into(),
+            incarnation: shard.incarnation.to_bytes().to_vec().into(),
+            ..Chunk::default()
+        }
+    }
+
+    #[test]
+    fn only_unknown_writings_of_ended_sessions_are_suspect() {
+        let sessions = SessionsAnswer {
+            open: vec![5],
+            last: 6,
+        };
+        let (known, lost, young, never) = (
+            found(1, 3, 1),
+            found(2, 3, 2),
+            found(3, 5, 1),
+            found(4, 7, 1),
+        );
+        let superseded = found(1, 3, 9);
+        let all = [known, lost, young, never, superseded];
+        let expected: BTreeSet<Writing> = [lost, superseded]
+            .iter()
+            .map(|shard| (shard.chunk, shard.incarnation))
+            .collect();
+        assert_eq!(suspects(&all, &sessions, &[row(known)]), expected);
+    }
+
+    #[test]
+    fn a_verdict_needs_two_rounds() {
+        let one = BTreeSet::from([(found(1, 1, 1).chunk, found(1, 1, 1).incarnation)]);
+        let both = BTreeSet::from([
+            (found(1, 1, 1).chunk, found(1, 1, 1).incarnation),
+            (found(2, 1, 2).chunk, found(2, 1, 2).incarnation),
+        ]);
+        assert!(verdicts(&BTreeSet::new(), &both).is_empty());
+        let judged = verdicts(&one, &both);
+        assert_eq!(judged.len(), 1);
+        assert_eq!(judged[0].orphans.len(), 1);
+    }
+}
