@@ -17,7 +17,7 @@ use std::sync::Arc;
 use cairn_world::real::{OsEntropy, RealClock};
 use cairn_world::{Clock, Entropy};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::args::ServerArgs;
@@ -57,36 +57,34 @@ async fn serve(args: ServerArgs) -> Result<(), Fatal> {
     let (stop, stopped) = watch::channel(false);
     let planner = parts.planner();
     let planner = tokio::spawn(planner.run(stopped.clone()));
-    let gateway = parts
-        .gateway(Arc::clone(&clock), Arc::clone(&entropy))
-        .await?;
+    let gateway = parts.gateway(Arc::clone(&clock), Arc::clone(&entropy));
     let address = listener
         .local_addr()
         .map_err(|error| Fatal::new("listen", error))?;
     greet(address, &root, origin);
-    let serving = tokio::spawn(gateway.serve(listener, stopped));
-
-    wait_for_signal().await?;
-    tracing::info!("stopping: no new requests, those at work are finished");
-    stop.send_replace(true);
-    if let Err(error) = serving.await {
-        tracing::error!(%error, "the gateway ended badly");
-    }
-    if let Err(error) = planner.await {
-        tracing::error!(%error, "the planner ended badly");
-    }
-    parts.close().await
-}
-
-async fn wait_for_signal() -> Result<(), Fatal> {
     let listen = |kind| signal(kind).map_err(|error| Fatal::new("signals", error));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
+    let shutdown = async {
+        wait_for_signal(&mut terminate, &mut interrupt).await;
+        tracing::info!("stopping: no new requests, those at work are finished");
+    };
+    let served = gateway.serve(listener, shutdown).await;
+    stop.send_replace(true);
+    if let Err(error) = planner.await {
+        tracing::error!(%error, "the planner ended badly");
+    }
+    drop(gateway);
+    parts.close().await?;
+    served.map_err(|error| Fatal::new("serve", error))
+}
+
+/// Completes with SIGTERM or SIGINT.
+async fn wait_for_signal(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    Ok(())
 }
 
 /// What a newcomer pastes next. Generated credentials are shown this once.

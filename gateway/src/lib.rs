@@ -1,8 +1,33 @@
-//! The axum gateway: S3, CAS, admin, health, and the chunk data path.
+//! The axum gateway: S3, admin, health, and the chunk data path.
+//!
+//! ```text
+//!   serve ── app ─┬─ pipeline ── s3_api ─┬─ data (writer, reader) ──> ShardService, k + m disks
+//!                 ├─ admin               └─ metadata ──────────────> MetadataService
+//!                 └─ health
+//! ```
+//!
+//! A gateway keeps nothing a restart may lose. It meets the other houses only through the two
+//! traits of `cairn_rpc`, and knows neither Raft nor disks. The protocol is `cairn_s3`'s; here is
+//! what takes sockets, time and other machines.
 
+mod admin;
+mod app;
+mod body;
 mod data;
+mod error;
+mod gateway;
+mod health;
 mod metadata;
+mod metrics;
+mod pipeline;
+mod s3_api;
+mod serve;
+mod settings;
 mod tuning;
+mod users;
 
 #[cfg(test)]
 mod fakes;
+
+pub use gateway::Gateway;
+pub use settings::Settings;

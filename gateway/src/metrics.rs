@@ -41,12 +41,15 @@ impl Metrics {
     /// The scrape.
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
-        let mut line = |text: &mut String, line: std::fmt::Arguments<'_>| {
+        let line = |text: &mut String, line: std::fmt::Arguments<'_>| {
             // Writing to a string does not fail.
             text.write_fmt(line).ok();
             text.push('\n');
         };
-        line(&mut text, format_args!("# TYPE cairn_requests_total counter"));
+        line(
+            &mut text,
+            format_args!("# TYPE cairn_requests_total counter"),
+        );
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         for ((operation, status), count) in requests.iter() {
             line(

@@ -58,3 +58,10 @@ pub(crate) const COMPLETE_TRIES: u32 = 4;
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 const _: () = assert!(KEEP_ALIVE.as_secs() * 4 < cairn_model::limits::SESSION_EXPIRY_SECS);
+
+/// Longest wait for readiness to be judged.
+pub(crate) const READY_PATIENCE: Duration = Duration::from_secs(3);
+/// Time that requests in progress have to end once the gateway is to stop, and sessions after them.
+pub(crate) const DRAIN: Duration = Duration::from_secs(25);
+/// Pause after an accept that failed.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

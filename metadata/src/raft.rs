@@ -27,13 +27,14 @@ mod reads;
 mod rebuild;
 mod rows;
 mod settings;
+mod stores;
 mod types;
 
 pub use crate::journal::LogPosition;
 pub use applier::Applier;
 pub use generations::StoreFactory;
 pub use host::{
-    InitializeError, Member, OpenError, ProposeError, RaftHost, RaftMetrics, ReadError, StopError,
+    InitializeError, Member, OpenError, ProposeError, RaftHost, RaftMetrics, ReadError, UpkeepError,
 };
 pub use log_storage::LogStorage;
 pub use rows::{RunningHash, StateHash};

@@ -45,7 +45,10 @@ impl Shared {
                 if self.stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue = self
+                    .arrived
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
             };
             drop(queue);
             work();
@@ -94,7 +97,9 @@ impl Lanes {
             return Err(ShardError::Unavailable("disk is closing".to_owned()));
         }
         if queue.len() >= self.shared.bound {
-            return Err(ShardError::Unavailable("too much is waiting for the disk".to_owned()));
+            return Err(ShardError::Unavailable(
+                "too much is waiting for the disk".to_owned(),
+            ));
         }
         queue.push_back(Box::new(move || {
             // Whoever stopped waiting does not care; the work is done all the same.
@@ -138,7 +143,9 @@ mod tests {
         let waits: Vec<_> = (0..50)
             .map(|number| {
                 let done = Arc::clone(&done);
-                lanes.send(move || done.lock().unwrap().push(number)).unwrap()
+                lanes
+                    .send(move || done.lock().unwrap().push(number))
+                    .unwrap()
             })
             .collect();
         lanes.stop();
@@ -152,7 +159,12 @@ mod tests {
         let lanes = Lanes::start("test", 1, 1).unwrap();
         let (block, blocked) = std::sync::mpsc::channel::<()>();
         let (began, begun) = std::sync::mpsc::channel::<()>();
-        let first = lanes.send(move || { began.send(()).unwrap(); blocked.recv() }).unwrap();
+        let first = lanes
+            .send(move || {
+                began.send(()).unwrap();
+                blocked.recv()
+            })
+            .unwrap();
         begun.recv().unwrap();
         assert!(lanes.send(|| ()).is_ok());
         assert!(matches!(lanes.send(|| ()), Err(ShardError::Unavailable(_))));

@@ -29,6 +29,4 @@ mod volume;
 pub use background::{BackgroundStep, Progress};
 pub use node::{DiskSource, DiskState, DiskStatus, StorageNode};
 pub use settings::{Drive, Settings, SettingsError};
-pub use volume::{
-    Damage, InventoryRow, OpenError, ScrubCounts, VolumeIdentity, index_directory,
-};
+pub use volume::{Damage, OpenError, ScrubCounts, VolumeIdentity};

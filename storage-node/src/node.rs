@@ -1,6 +1,7 @@
 //! A node: its disks behind [`ShardService`].
 
 mod care;
+mod inventory;
 mod threads;
 mod upload;
 
@@ -11,7 +12,8 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use async_trait::async_trait;
 use cairn_model::{DiskId, Incarnation, NodeId, limits};
 use cairn_rpc::{
-    ShardCells, ShardDelete, ShardError, ShardHeader, ShardRead, ShardService, ShardUpload,
+    ShardCells, ShardDelete, ShardError, ShardFound, ShardHeader, ShardRead, ShardService,
+    ShardUpload,
 };
 use cairn_store::OrderedStore;
 use cairn_world::{Disk, Entropy};
@@ -21,7 +23,7 @@ use crate::background::Progress;
 use crate::format::Shape;
 use crate::settings::{Drive, Settings};
 use crate::tuning::OPEN_UPLOADS;
-use crate::volume::{Damage, InventoryRow, Job, OpenError, Reservation, ScrubCounts, Volume};
+use crate::volume::{Damage, Job, OpenError, Reservation, ScrubCounts, Volume};
 use care::Care;
 use threads::DiskThreads;
 use upload::Upload;
@@ -132,7 +134,9 @@ impl StorageNode {
         if self.disks.contains_key(&volume.id()) {
             return Err(OpenError::Twice);
         }
-        let fenced = volume.fenced().map_err(|error| std::io::Error::other(error.to_string()))?;
+        let fenced = volume
+            .fenced()
+            .map_err(|error| std::io::Error::other(error.to_string()))?;
         self.generation.fetch_max(fenced, Ordering::SeqCst);
         let care = Arc::new(Care::new(&volume));
         let threads = match volume.settings.drive {
@@ -210,7 +214,7 @@ impl StorageNode {
         disk: DiskId,
         after: Option<(Incarnation, u8)>,
         limit: usize,
-    ) -> Result<Vec<InventoryRow>, ShardError> {
+    ) -> Result<Vec<ShardFound>, ShardError> {
         self.disk(disk)?.volume.inventory(after, limit)
     }
 
@@ -327,7 +331,9 @@ impl OpenDisk {
         let Some(threads) = &self.threads else {
             return Reservation::new(&volume, units);
         };
-        let outcome = threads.writers.send(move || Reservation::new(&volume, units))?;
+        let outcome = threads
+            .writers
+            .send(move || Reservation::new(&volume, units))?;
         outcome.await.map_err(|_| lost())?
     }
 
@@ -351,7 +357,9 @@ impl ShardService for StorageNode {
     async fn prepare(&self, header: ShardHeader) -> Result<Box<dyn ShardUpload>, ShardError> {
         let disk = self.disk_at(header.disk, header.epoch)?;
         let shape = self.shape(&header)?;
-        let units = shape.units().ok_or(ShardError::Refused("record is too long"))?;
+        let units = shape
+            .units()
+            .ok_or(ShardError::Refused("record is too long"))?;
         let permit = Arc::clone(&disk.uploads)
             .try_acquire_owned()
             .map_err(|_| ShardError::Unavailable("too many open uploads".to_owned()))?;

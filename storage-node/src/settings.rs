@@ -102,9 +102,15 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused() {
         for bad in [0, 4_096, 65_537, 1 << 62] {
-            assert_eq!(Settings::inline(bad).check(), Err(SettingsError::SegmentLen));
+            assert_eq!(
+                Settings::inline(bad).check(),
+                Err(SettingsError::SegmentLen)
+            );
         }
-        let idle = Settings { readers: 0, ..Settings::default() };
+        let idle = Settings {
+            readers: 0,
+            ..Settings::default()
+        };
         assert_eq!(idle.check(), Err(SettingsError::Threads));
     }
 }

@@ -26,7 +26,7 @@ mod scanner;
 mod segments;
 mod span;
 mod txn;
-mod verify;
+pub(crate) mod verify;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cairn_model::{DiskId, Incarnation};
-use cairn_rpc::ShardError;
+use cairn_rpc::{ShardError, ShardFound};
 use cairn_store::StoreError;
 use cairn_world::{Disk, DiskLock, Entropy};
 
@@ -50,22 +50,11 @@ pub use identity::VolumeIdentity;
 pub(crate) use index::Entry;
 use index::{Effect, Index};
 pub(crate) use ledger::{Ledger, Phase, Place, Purpose};
-pub use open::{OpenError, index_directory};
+pub use open::OpenError;
 pub(crate) use reservation::Reservation;
 pub(crate) use scanner::{Item, Scanner};
 pub use verify::ScrubCounts;
 pub(crate) use verify::Verdict;
-
-/// A live shard, as anti-entropy sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InventoryRow {
-    /// The writing.
-    pub incarnation: Incarnation,
-    /// Which shard of it.
-    pub shard: u8,
-    /// The chunk.
-    pub chunk: cairn_model::ChunkId,
-}
 
 /// The shard store of one disk.
 pub(crate) struct Volume {
@@ -189,14 +178,14 @@ impl Volume {
         &self,
         after: Option<(Incarnation, u8)>,
         limit: usize,
-    ) -> Result<Vec<InventoryRow>, ShardError> {
+    ) -> Result<Vec<ShardFound>, ShardError> {
         let mut rows = Vec::new();
         if limit == 0 {
             return Ok(rows);
         }
         self.index
             .each_live(after, |entry| {
-                rows.push(InventoryRow {
+                rows.push(ShardFound {
                     incarnation: entry.shape.incarnation,
                     shard: entry.shape.shard,
                     chunk: entry.chunk,

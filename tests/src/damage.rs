@@ -12,10 +12,23 @@ use crate::random::Random;
 /// Where a folder cannot be read.
 #[must_use]
 pub fn segments(directory: &Path) -> Vec<PathBuf> {
+    files_of(directory, "segments")
+}
+
+/// The Raft journal's files under a data directory.
+///
+/// # Panics
+/// Where a folder cannot be read.
+#[must_use]
+pub fn journal(directory: &Path) -> Vec<PathBuf> {
+    files_of(directory, "journal")
+}
+
+fn files_of(directory: &Path, name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
     while let Some(folder) = open.pop() {
-        let inside = folder.file_name().is_some_and(|name| name == "segments");
+        let inside = folder.file_name().is_some_and(|folder| folder == name);
         for entry in fs::read_dir(&folder).expect("a readable folder") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
@@ -29,22 +42,20 @@ pub fn segments(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Flips one bit in each 4 KiB block of a file that holds anything but zeros; says how many.
+/// Length of the blocks that damage is dealt out to.
+const BLOCK: usize = 4_096;
+
+/// Offsets of the blocks of a file that hold anything but zeros.
 ///
 /// # Panics
-/// Where the file cannot be read and written.
-pub fn flip_bits(path: &Path, random: &mut Random) -> usize {
-    const BLOCK: usize = 4_096;
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .expect("a file");
-    let mut flipped = 0;
+/// Where the file cannot be read.
+#[must_use]
+pub fn blocks_with_data(path: &Path) -> Vec<u64> {
+    let mut file = OpenOptions::new().read(true).open(path).expect("a file");
+    let mut found = Vec::new();
     let mut block = Vec::with_capacity(BLOCK);
     for at in (0..).step_by(BLOCK) {
         block.clear();
-        file.seek(SeekFrom::Start(at)).expect("a seek");
         let read = (&mut file)
             .take(BLOCK as u64)
             .read_to_end(&mut block)
@@ -52,20 +63,52 @@ pub fn flip_bits(path: &Path, random: &mut Random) -> usize {
         if read == 0 {
             break;
         }
-        if block.iter().all(|byte| *byte == 0) {
-            continue;
+        if block.iter().any(|byte| *byte != 0) {
+            found.push(at);
         }
-        let bit = random.below(read as u64 * 8);
-        let byte = block
-            .get_mut(usize::try_from(bit / 8).expect("a position"))
-            .expect("a byte");
-        *byte ^= 1 << (bit % 8);
-        file.seek(SeekFrom::Start(at)).expect("a seek");
-        file.write_all(&block).expect("a write");
-        flipped += 1;
     }
+    found
+}
+
+/// Flips one bit in each 4 KiB block of a file that holds anything but zeros; says how many.
+///
+/// # Panics
+/// Where the file cannot be read and written.
+pub fn flip_bits(path: &Path, random: &mut Random) -> usize {
+    let blocks = blocks_with_data(path);
+    for at in &blocks {
+        flip_bit_in_block(path, *at, random);
+    }
+    blocks.len()
+}
+
+/// Flips one bit of the block at `at`, among its bytes that are not zero.
+///
+/// # Panics
+/// Where the file cannot be read and written, or the block holds only zeros.
+pub fn flip_bit_in_block(path: &Path, at: u64, random: &mut Random) {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .expect("a file");
+    file.seek(SeekFrom::Start(at)).expect("a seek");
+    let mut block = Vec::with_capacity(BLOCK);
+    (&mut file)
+        .take(BLOCK as u64)
+        .read_to_end(&mut block)
+        .expect("a read");
+    let used: Vec<usize> = block
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte != 0)
+        .map(|(index, _)| index)
+        .collect();
+    let index = *random.pick(&used);
+    *block.get_mut(index).expect("a byte") ^= 1 << random.below(8);
+    file.seek(SeekFrom::Start(at)).expect("a seek");
+    file.write_all(&block).expect("a write");
     file.sync_all().expect("a sync");
-    flipped
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! in two lines, of which the second, `<... fdatasync resumed>) = 0`, says that it succeeded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 /// The wrapper that writes such lines to `output` and leaves the server's process id alone.
 #[must_use]
@@ -23,6 +24,33 @@ pub fn wrapper(output: &str) -> Vec<String> {
         .map(|word| (*word).to_owned())
         .chain([output.to_owned(), "--".to_owned()])
         .collect()
+}
+
+/// A command that attaches to a running server and makes flushes fail with EIO: for each of its
+/// threads the `nth` one, or all from then on.
+#[must_use]
+pub fn saboteur(strace: &std::path::Path, pid: u32, nth: &str, output: &str) -> Command {
+    let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth}");
+    let mut command = Command::new(strace);
+    command.args([
+        "-f",
+        "-y",
+        "-e",
+        "trace=fsync,fdatasync",
+        "-e",
+        &inject,
+        "-o",
+        output,
+    ]);
+    command.args(["-p", &pid.to_string()]);
+    command
+}
+
+/// The files whose flushes were made to fail.
+#[must_use]
+pub fn sabotaged(trace: &str) -> Vec<String> {
+    let injected = trace.lines().filter(|line| line.ends_with("(INJECTED)"));
+    injected.map(file_of).collect()
 }
 
 /// Successful flushes: the file of each, in the order they ended.
@@ -79,6 +107,13 @@ mod tests {
     fn counts_only_flushes_that_succeeded() {
         assert_eq!(successful(TRACE), ["/d/journal", "/d/segment"]);
         assert_eq!(successful(""), [""; 0]);
+    }
+
+    #[test]
+    fn names_the_sabotaged_files() {
+        let line = "7 fdatasync(14</d/journal/1>) = -1 EIO (Input/output error) (INJECTED)\n";
+        assert_eq!(sabotaged(line), ["/d/journal/1"]);
+        assert_eq!(sabotaged(TRACE), [""; 0]);
     }
 
     #[test]

@@ -13,6 +13,10 @@
 //! ```
 //!
 //! The checkers know nothing of the server, and each has unit tests that show it can fail.
+//!
+//! Read from the environment: `CAIRN_BIN` (the binary under test; else it is built), `CAIRN_CLIENTS`
+//! (where `cargo xtask clients` put pip's), `CAIRN_SEED` (repeats a failing run), `CAIRN_LONG`
+//! (longer storms), `CAIRN_SKIP_LOG` (where skipped tests say why) and `CI`.
 
 pub mod binary;
 pub mod content;

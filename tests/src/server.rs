@@ -29,6 +29,8 @@ pub struct Site {
     pub directories: Vec<PathBuf>,
     /// Further arguments of `cairn server`.
     pub arguments: Vec<String>,
+    /// Whether the credentials are given to the server by environment.
+    pub credentials_given: bool,
     /// A command line that the server is started under, such as strace's.
     pub wrapper: Vec<String>,
     /// Where its output goes.
@@ -75,6 +77,7 @@ impl Site {
         Self {
             directories,
             arguments: Vec::new(),
+            credentials_given: true,
             wrapper: Vec::new(),
             log,
             _home: home,
@@ -125,9 +128,17 @@ impl Site {
         let mut command = Command::new(program);
         command.args(leading).arg("server").args(&self.directories);
         command.args(["--listen", &listen]).args(&self.arguments);
-        command
-            .env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY)
-            .env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY);
+        for name in [
+            "CAIRN_ROOT_ACCESS_KEY",
+            "CAIRN_ROOT_SECRET_KEY",
+            "CAIRN_LISTEN",
+            "CAIRN_LOG",
+        ] {
+            command.env_remove(name);
+        }
+        if self.credentials_given {
+            give_credentials(&mut command);
+        }
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let process = command.spawn().expect("the server starts");
         let endpoint = format!("http://{listen}");
@@ -268,6 +279,12 @@ impl Drop for Server<'_> {
             let _ = writeln!(std::io::stderr(), "--- the server printed:\n{tail}");
         }
     }
+}
+
+/// Gives a command the credentials of the test servers.
+pub fn give_credentials(command: &mut Command) {
+    command.env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY);
+    command.env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY);
 }
 
 /// A port that nobody listens on at this moment.

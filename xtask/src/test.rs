@@ -152,17 +152,12 @@ fn checked(bench: &Bench<'_>) -> Tally {
     }
 }
 
+/// The whole workspace, so that its dependencies get the features they have in the tests too and
+/// are compiled once.
 fn built(bench: &Bench<'_>) -> Tally {
-    let arguments = [
-        "build",
-        "--locked",
-        "--bins",
-        "-p",
-        "cairn",
-        "-p",
-        "cairn-tests",
-        "-p",
-        "cairn-compat-suite",
-    ];
-    Tally::of_exit(bench.cargo(&arguments).success)
+    Tally::of_exit(
+        bench
+            .cargo(&["build", "--locked", "--workspace", "--bins"])
+            .success,
+    )
 }

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cairn_gateway::{Gateway, Settings as GatewaySettings};
 use cairn_metadata::planner::DiskRoute;
 use cairn_metadata::raft::network::NoPeers;
 use cairn_metadata::raft::{Member, RaftHost, RaftSettings, StoreFactory};
 use cairn_metadata::{Machine, Metadata, Nodes, Planner};
 use cairn_model::DiskId;
-use cairn_rpc::{ShardInventory, ShardService};
+use cairn_rpc::{MetadataService, ShardInventory, ShardService};
 use cairn_storage_node::{DiskSource, DiskState, Settings as StorageSettings, StorageNode};
 use cairn_store::fjall_engine::{FjallSettings, FjallStore};
 use cairn_store::{OrderedStore, StoreError};
@@ -137,6 +138,18 @@ impl Parts {
     /// The leader's background work, acting on this process's disks.
     pub(super) fn planner(&self) -> Planner {
         Planner::new(Arc::clone(&self.metadata), self.nodes())
+    }
+
+    /// A gateway on this process's houses.
+    pub(super) fn gateway(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Gateway {
+        let metadata: Arc<dyn MetadataService> = Arc::clone(&self.metadata) as _;
+        let shards: Arc<dyn ShardService> = Arc::clone(&self.node) as _;
+        let nodes = self
+            .disks()
+            .into_iter()
+            .map(|disk| (disk, Arc::clone(&shards)))
+            .collect();
+        Gateway::new(GatewaySettings::default(), clock, entropy, metadata, nodes)
     }
 
     /// Closes in reverse: the journal is sealed, the indexes are marked whole.

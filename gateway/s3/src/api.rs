@@ -6,6 +6,7 @@
 
 pub mod abort_multipart_upload;
 pub mod complete_multipart_upload;
+pub mod copy_object;
 pub mod create_bucket;
 pub mod create_multipart_upload;
 pub mod delete_bucket;
@@ -13,6 +14,7 @@ pub mod delete_object;
 pub mod delete_objects;
 pub mod get_bucket_location;
 pub mod get_object;
+pub mod get_object_attributes;
 pub mod head_bucket;
 pub mod list_buckets;
 pub mod list_multipart_uploads;
@@ -24,6 +26,7 @@ mod listing;
 pub mod put_object;
 mod reply;
 pub mod upload_part;
+pub mod upload_part_copy;
 
 pub use listing::{ContinuationToken, Entry, ListRequest, Owner};
 

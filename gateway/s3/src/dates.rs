@@ -29,6 +29,11 @@ impl Timestamp {
         Self(millis.min(LAST_MILLIS))
     }
 
+    #[cfg(test)]
+    pub(crate) const fn from_test_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
     /// Milliseconds since the epoch.
     #[must_use]
     pub fn millis(self) -> u64 {

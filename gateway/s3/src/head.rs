@@ -28,13 +28,13 @@ impl Head {
     ///
     /// # Errors
     /// `RequestHeaderSectionTooLarge`, `InvalidURI`, what [`Query::parse`] refuses, and
-    /// `InvalidArgument` for a header that is given in the query too.
+    /// `InvalidArgument` for two hosts or a header that is given in the query too.
     pub fn new(method: Method, uri: &Uri, headers: HeaderMap) -> Result<Self, S3Error> {
         check_bounds(uri, &headers)?;
         let query = Query::try_from(uri.query())?;
         // HTTP/2 and absolute-form requests carry the host in the URI.
-        let host = match (headers.get(HOST), uri.authority()) {
-            (Some(host), _) => host.to_str().unwrap_or("").to_owned(),
+        let host = match (single(&headers, HOST.as_str())?, uri.authority()) {
+            (Some(host), _) => host.to_owned(),
             (None, Some(authority)) => authority.as_str().to_owned(),
             (None, None) => String::new(),
         };
@@ -169,3 +169,6 @@ fn check_bounds(uri: &Uri, headers: &HeaderMap) -> Result<(), S3Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,8 @@ pub mod query;
 pub mod range;
 pub mod sigv4;
 pub mod target;
+#[cfg(test)]
+mod testing;
 pub mod upload;
 mod uri;
 pub mod xml;

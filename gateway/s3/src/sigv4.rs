@@ -36,7 +36,7 @@ mod verify;
 pub use chunks::ChunkSigner;
 pub use keys::SecretKey;
 pub use payload::PayloadSigning;
-pub use verify::{Authenticated, Secrets, Verifier};
+pub use verify::{Authenticated, Claim, Secrets, Verifier};
 
 use crate::dates::Timestamp;
 
@@ -118,6 +118,18 @@ impl<'h> Scope<'h> {
             },
         ))
     }
+}
+
+/// Signs a text under a scope, for tests.
+#[cfg(test)]
+pub(crate) fn testing_sign(secret: &str, scope: &str, text: &str) -> String {
+    let fields: Vec<&str> = scope.split('/').collect();
+    let scope = Scope {
+        date: fields[0],
+        region: fields[1],
+        service: fields[2],
+    };
+    keys::SigningKey::derive(&SecretKey::new(secret), scope).sign(text.as_bytes())
 }
 
 #[cfg(test)]

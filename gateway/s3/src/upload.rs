@@ -162,16 +162,21 @@ impl Document {
     /// The body of `op`.
     ///
     /// # Errors
-    /// `MaxMessageLengthExceeded` if more is announced than `op` reads; `InvalidRequest` for an
-    /// aws-chunked body, which only objects may have; what [`Expect::from_head`] refuses.
+    /// `MaxMessageLengthExceeded` if more is announced than `op` reads, `UnexpectedContent` if it
+    /// reads nothing; `InvalidRequest` for an aws-chunked body, which only objects may have; what
+    /// [`Expect::from_head`] refuses.
     pub fn new(head: &Head, op: Op, payload: &PayloadSigning) -> Result<Self, S3Error> {
         if payload.is_chunked() {
             let message = format!("{} does not take a streaming payload.", op.name());
             return Err(S3Error::because(Code::InvalidRequest, message));
         }
-        let expect = Expect::from_head(head, payload)?;
-        let declared = expect.is_declared();
         let (announced, limit) = (head.content_length()?, op.document_len_max());
+        let expect = if limit == 0 || op == Op::CompleteMultipartUpload {
+            Expect::without_checksum(head, payload)?
+        } else {
+            Expect::from_head(head, payload)?
+        };
+        let declared = expect.is_declared();
         if announced.is_some_and(|length| length > limit) {
             return Err(too_long(limit));
         }
@@ -194,7 +199,7 @@ impl Document {
     /// Takes a frame.
     ///
     /// # Errors
-    /// `MaxMessageLengthExceeded`.
+    /// `MaxMessageLengthExceeded`, `UnexpectedContent`.
     pub fn push(&mut self, frame: &[u8]) -> Result<(), S3Error> {
         if self.digests.length() + frame.len() as u64 > self.limit {
             return Err(too_long(self.limit));
@@ -221,6 +226,9 @@ impl Document {
 }
 
 fn too_long(limit: u64) -> S3Error {
+    if limit == 0 {
+        return S3Error::new(Code::UnexpectedContent);
+    }
     S3Error::new(Code::MaxMessageLengthExceeded).with("MaxMessageLengthBytes", limit.to_string())
 }
 

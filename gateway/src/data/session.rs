@@ -192,7 +192,9 @@ pub(crate) struct Sessions {
     gateway: String,
     held: Mutex<Held>,
     beginning: tokio::sync::Mutex<()>,
+    ending: tokio::sync::Mutex<()>,
     idle: Arc<Notify>,
+    ended: Notify,
 }
 
 impl Sessions {
@@ -204,6 +206,8 @@ impl Sessions {
             gateway,
             held: Mutex::default(),
             beginning: tokio::sync::Mutex::default(),
+            ending: tokio::sync::Mutex::default(),
+            ended: Notify::new(),
             idle: Arc::default(),
         }
     }
@@ -342,11 +346,15 @@ impl Sessions {
             if self.held().retired.is_empty() {
                 return;
             }
-            self.idle.notified().await;
+            tokio::select! {
+                () = self.idle.notified() => {}
+                () = self.ended.notified() => {}
+            }
         }
     }
 
     async fn end_idle(&self) {
+        let _one_at_a_time = self.ending.lock().await;
         loop {
             let ended = {
                 let mut held = self.held();
@@ -357,6 +365,7 @@ impl Sessions {
                 held.retired.swap_remove(at)
             };
             self.end(&ended).await;
+            self.ended.notify_one();
         }
     }
 

@@ -151,6 +151,10 @@ impl State {
         &mut self.objects
     }
 
+    pub(crate) fn users(&mut self) -> &mut BTreeMap<String, wire::User> {
+        &mut self.users
+    }
+
     pub(crate) fn chunks(&mut self) -> &mut BTreeMap<(u64, Bytes), wire::Chunk> {
         &mut self.chunks
     }

@@ -106,7 +106,8 @@ impl HeadScan {
             self.done = self.started;
         } else {
             let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-            self.length |= self.started && name.trim_ascii().eq_ignore_ascii_case(b"content-length");
+            self.length |=
+                self.started && name.trim_ascii().eq_ignore_ascii_case(b"content-length");
             self.started = true;
         }
         self.line.clear();
@@ -147,7 +148,10 @@ impl<S> Connection<S> {
             self.reading = Some((phase, self.clock.sleep(Duration::from_secs(patience))));
         }
         match &mut self.reading {
-            Some((_, sleep)) => sleep.as_mut().poll(context).map(|()| io::ErrorKind::TimedOut.into()),
+            Some((_, sleep)) => sleep
+                .as_mut()
+                .poll(context)
+                .map(|()| io::ErrorKind::TimedOut.into()),
             None => Poll::Pending,
         }
     }
@@ -162,8 +166,13 @@ impl<S> Connection<S> {
             return outcome;
         }
         let clock = &self.clock;
-        let sleep = self.writing.get_or_insert_with(|| clock.sleep(WRITE_PATIENCE));
-        sleep.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let sleep = self
+            .writing
+            .get_or_insert_with(|| clock.sleep(WRITE_PATIENCE));
+        sleep
+            .as_mut()
+            .poll(context)
+            .map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -270,10 +279,16 @@ mod tests {
         exchange.end();
         assert!(!exchange.begin(true), "a head that was not seen");
         exchange.end();
-        exchange.state().scan.feed(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+        exchange
+            .state()
+            .scan
+            .feed(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
         assert!(exchange.begin(true));
         exchange.end();
-        exchange.state().scan.feed(b"PUT / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n");
+        exchange
+            .state()
+            .scan
+            .feed(b"PUT / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n");
         assert!(!exchange.begin(true));
     }
 }

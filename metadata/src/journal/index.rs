@@ -249,7 +249,9 @@ impl Index {
 pub(super) struct LapRuns {
     /// (first index, lap), both rising.
     runs: VecDeque<(u64, u64)>,
-    /// Index after the last entry of the last run.
+    /// First index that is not purged.
+    start: u64,
+    /// Index after the last entry.
     end: u64,
 }
 
@@ -260,25 +262,22 @@ impl LapRuns {
                 if self.runs.back().is_none_or(|(_, last)| *last != lap) {
                     self.runs.push_back((position.index, lap));
                 }
-                self.end = position.index + 1;
+                self.end = position.index.saturating_add(1);
             }
             Record::Truncate(keep) => {
-                let end = keep.map_or(0, |keep| keep.saturating_add(1));
-                while self.runs.back().is_some_and(|(first, _)| *first >= end) {
-                    self.runs.pop_back();
-                }
-                self.end = self.end.min(end);
+                self.end = self.end.min(keep.map_or(0, |keep| keep.saturating_add(1)));
             }
-            Record::Purged(upto) => {
-                let first = upto.index.saturating_add(1);
-                while self.runs.get(1).is_some_and(|(next, _)| *next <= first) {
-                    self.runs.pop_front();
-                }
-                if self.end <= first {
-                    self.runs.clear();
-                }
-            }
-            Record::Vote(_) | Record::Committed(_) => {}
+            Record::Purged(upto) => self.start = self.start.max(upto.index.saturating_add(1)),
+            Record::Vote(_) | Record::Committed(_) => return,
+        }
+        while self.runs.back().is_some_and(|(first, _)| *first >= self.end) {
+            self.runs.pop_back();
+        }
+        while self.runs.get(1).is_some_and(|(next, _)| *next <= self.start) {
+            self.runs.pop_front();
+        }
+        if self.end <= self.start {
+            self.runs.clear();
         }
     }
 

@@ -143,3 +143,6 @@ fn decode(kind: &[u8], block: &[u8]) -> Option<(u64, Vec<u8>)> {
     let covered = block.get(..HEAD_LEN + len)?;
     (tail.try_get_u64_le().ok()? == sum(kind, covered)).then(|| (sequence, value.to_vec()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -260,7 +260,9 @@ impl Writer {
             .segments
             .get(self.current)
             .is_some_and(|segment| self.at > segment.len / 2);
-        if half_full && self.segments.free(self.durable_oldest).is_none() {
+        let spare = self.segments.free(self.durable_oldest).is_some();
+        self.short_of_space &= !spare;
+        if half_full && !spare {
             match self.segments.grow() {
                 Ok(_) => self.short_of_space = false,
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => {

@@ -91,7 +91,7 @@ impl Generations {
         Ok(())
     }
 
-    /// Removes the generation before the one in use; nobody may hold it.
+    /// Removes the generation before the one in use; nobody may read it any more.
     pub(super) fn remove_previous(&self) -> Result<(), StoreError> {
         self.stores.remove(&name(self.number.wrapping_sub(1)))
     }

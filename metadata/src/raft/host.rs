@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
-use super::applier::{Applier, Stores, blocking};
+use super::applier::{Applier, blocking};
 use super::generations::{Generations, StoreFactory};
 use super::housekeeping::Housekeeper;
 use super::log_storage::LogStorage;
@@ -21,6 +21,7 @@ use super::reads::Reads;
 use super::rebuild::{self, RebuildError, Verdict};
 use super::rows::{self, Proof, StateHash};
 use super::settings::RaftSettings;
+use super::stores::Stores;
 use super::types::{EntryBytes, Raft, TypeConfig, position};
 use super::{LogPosition, StateMachine};
 use crate::journal::{Journal, JournalError, JournalUsage};
@@ -140,10 +141,10 @@ pub enum InitializeError {
     Stopped,
 }
 
-/// Why the end was not clean; the next start repairs it.
+/// Why a sync, a snapshot or an orderly end failed; the next start repairs it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not stopped cleanly: {0}")]
-pub struct StopError(String);
+#[error("not done: {0}")]
+pub struct UpkeepError(String);
 
 /// A voter's state, for people and for dashboards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -429,34 +430,27 @@ impl RaftHost {
         self.inner.stores.state_hashes()
     }
 
-    /// Builds a snapshot of what is applied now and waits for it; whether there is one that new.
-    pub async fn snapshot(&self, limit: Duration) -> bool {
-        let wanted = self.inner.stores.applied();
-        if self.inner.raft.trigger().snapshot().await.is_err() {
-            return false;
-        }
-        let deadline = self.inner.clock.monotonic() + limit;
-        loop {
-            let newest = self.inner.stores.shelf.newest();
-            if newest.is_some_and(|snapshot| snapshot.meta().position >= wanted) {
-                return true;
-            }
-            if self.inner.clock.monotonic() >= deadline {
-                return false;
-            }
-            self.inner.clock.sleep(Duration::from_millis(1)).await;
-        }
+    /// Builds a snapshot of what is applied now.
+    ///
+    /// # Errors
+    /// The disk's and the store's; the node goes on.
+    pub async fn snapshot(&self) -> Result<(), UpkeepError> {
+        let stores = self.inner.stores.clone();
+        let built = blocking(self.inner.settings.inline, move || stores.prebuild()).await;
+        built.map_err(|error| UpkeepError(error.to_string()))?;
+        let triggered = self.inner.raft.trigger().snapshot().await;
+        triggered.map_err(|error| UpkeepError(error.to_string()))
     }
 
     /// Syncs the store now, as the housekeeper does from time to time.
     ///
     /// # Errors
     /// The store's; terminal.
-    pub async fn sync(&self) -> Result<(), StopError> {
+    pub async fn sync(&self) -> Result<(), UpkeepError> {
         let stores = self.inner.stores.clone();
         let sync = move || stores.sync().map_err(std::io::Error::other);
         let done = blocking(self.inner.settings.inline, sync).await;
-        done.map_err(|error| StopError(error.to_string()))
+        done.map_err(|error| UpkeepError(error.to_string()))
     }
 
     /// openraft's handle, for the network side that hands it what peers send.
@@ -475,7 +469,7 @@ impl RaftHost {
     ///
     /// # Errors
     /// Where one of them fails; the next start repairs it.
-    pub async fn shutdown(&self) -> Result<(), StopError> {
+    pub async fn shutdown(&self) -> Result<(), UpkeepError> {
         self.inner.stopped.store(true, Ordering::Release);
         self.inner.stop.send_replace(true);
         let raft = self.inner.raft.shutdown().await;
@@ -486,8 +480,8 @@ impl RaftHost {
             synced.and(closed)
         };
         let finished = blocking(self.inner.settings.inline, finish).await;
-        raft.map_err(|error| StopError(error.to_string()))?;
-        finished.map_err(|error| StopError(error.to_string()))
+        raft.map_err(|error| UpkeepError(error.to_string()))?;
+        finished.map_err(|error| UpkeepError(error.to_string()))
     }
 }
 
@@ -499,6 +493,9 @@ fn config(settings: &RaftSettings) -> Result<Config, OpenError> {
         election_timeout_min: millis(settings.election.0),
         election_timeout_max: millis(settings.election.1),
         enable_pre_vote: Some(true),
+        // A leader that lost the unsynced end of its log, or does not know yet what it had committed,
+        // must not go on under its old term: it would use log ids twice and read old state.
+        enable_leader_restore: Some(false),
         // The housekeeper decides about both.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: u64::MAX,

@@ -9,12 +9,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::LogPosition;
-use super::applier::{Stores, blocking};
+use super::applier::blocking;
 use super::settings::{HOUSEKEEPING_EVERY, RaftSettings};
+use super::stores::Stores;
 use super::types::Raft;
 use crate::journal::Journal;
 use crate::snapshot::SnapshotHandle;
 
+/// How long after a snapshot failed the next one is tried.
+const SNAPSHOT_RETRY: Duration = Duration::from_secs(30);
 /// Snapshots a voter keeps.
 const SNAPSHOTS_KEPT: usize = 2;
 
@@ -31,7 +34,7 @@ impl Housekeeper {
     /// Runs until it is stopped.
     pub(super) async fn run(mut self) {
         let mut last_sync = self.clock.monotonic();
-        let mut snapshot_wanted = None;
+        let mut next_snapshot = Duration::ZERO;
         loop {
             tokio::select! {
                 () = self.clock.sleep(HOUSEKEEPING_EVERY) => {}
@@ -41,7 +44,7 @@ impl Housekeeper {
                 return;
             }
             self.sync(&mut last_sync).await;
-            self.snapshot(&mut snapshot_wanted).await;
+            self.snapshot(&mut next_snapshot).await;
             self.purge().await;
         }
     }
@@ -68,48 +71,51 @@ impl Housekeeper {
         }
     }
 
-    async fn snapshot(&self, wanted: &mut Option<u64>) {
-        let Some(applied) = self.stores.applied().map(|at| at.index) else {
+    /// Builds a snapshot when it is time, not before `next` after one that failed.
+    async fn snapshot(&self, next: &mut Duration) {
+        if self.clock.monotonic() < *next || !self.snapshot_is_due() {
             return;
-        };
-        let newest = self
-            .stores
-            .shelf
-            .newest()
-            .and_then(|snapshot| snapshot.meta().position);
-        let next = newest.map_or(0, |at| at.index + 1);
-        let since = (applied + 1).saturating_sub(next);
-        let usage = self.journal.usage();
-        let crowded = usage.live > self.settings.snapshot_segments || usage.short_of_space;
-        let many = self.settings.snapshot_entries > 0 && since >= self.settings.snapshot_entries;
-        // One at a time: openraft builds in the background and the shelf says when it is there.
-        if since > 0 && (many || crowded) && *wanted != Some(next) {
-            *wanted = Some(next);
-            let _ = self.raft.trigger().snapshot().await;
+        }
+        let stores = self.stores.clone();
+        match blocking(self.stores.inline, move || stores.prebuild()).await {
+            Ok(()) => drop(self.raft.trigger().snapshot().await),
+            Err(error) => {
+                tracing::error!(%error, "a snapshot could not be built");
+                *next = self.clock.monotonic() + SNAPSHOT_RETRY;
+            }
         }
     }
 
+    fn snapshot_is_due(&self) -> bool {
+        let Some(applied) = self.stores.applied() else { return false };
+        let newest = self.stores.shelf.newest();
+        let covered = newest.as_ref().and_then(|snapshot| snapshot.meta().position);
+        let since = applied.index.saturating_sub(covered.map_or(0, |at| at.index));
+        let usage = self.journal.usage();
+        // Writing a large state again and again for a little log would wear the disk out.
+        let worth = newest.map_or(0, |snapshot| snapshot.len() / self.settings.journal.segment_len);
+        let worth = usize::try_from(worth).unwrap_or(usize::MAX);
+        let many = self.settings.snapshot_entries > 0
+            && since >= self.settings.snapshot_entries
+            && usage.live > worth / 2;
+        let crowded = usage.live > self.settings.snapshot_segments.max(worth);
+        since > 0 && (many || crowded || usage.short_of_space)
+    }
+
     async fn purge(&self) {
+        if let Err(error) = self.stores.shelf.prune(SNAPSHOTS_KEPT) {
+            tracing::warn!(%error, "old snapshots stay");
+        }
         let snapshots = self.stores.shelf.snapshots();
         let voters = self.raft.voter_ids().count();
-        let Some(upto) = purge_point(voters, &snapshots, self.stores.synced()) else {
-            return;
-        };
-        if self
-            .journal
-            .state()
-            .purged
-            .is_some_and(|purged| purged.index >= upto.index)
-        {
+        let Some(upto) = purge_point(voters, &snapshots, self.stores.synced()) else { return };
+        if self.journal.state().purged.is_some_and(|purged| purged.index >= upto.index) {
             return;
         }
         if voters == 1 && !self.whole(snapshots).await {
             return;
         }
         let _ = self.raft.trigger().purge_log(upto.index).await;
-        if let Err(error) = self.stores.shelf.prune(SNAPSHOTS_KEPT) {
-            tracing::warn!(%error, "old snapshots stay");
-        }
     }
 
     /// Reads both kept snapshots once more: they are about to be all there is of the past.

@@ -273,3 +273,6 @@ impl StoredMembershipMessage {
         Ok(StoredMembership::new(log_id, membership))
     }
 }
+
+#[cfg(test)]
+mod tests;

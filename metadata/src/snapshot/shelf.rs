@@ -285,3 +285,6 @@ impl Drop for Incoming<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,6 +156,46 @@ fn a_killed_process_finds_everything_it_had_acknowledged() {
     check(&journal, &history, "crash");
 }
 
+/// What a killed process left in caches is shown by the next one, which may act on it: so it must be
+/// durable by then.
+#[test]
+fn what_recovery_shows_survives_the_next_power_failure() {
+    for seed in 1..=20 {
+        let disk = SimDisk::new(seed);
+        let journal = open(&disk).unwrap();
+        run(&journal, &Change::Append(vec![entry(1, 0, 500)])).unwrap();
+        disk.ignore_syncs(true);
+        run(&journal, &Change::Append(vec![entry(1, 1, 500)])).unwrap();
+        let next = disk.after_kill();
+        next.ignore_syncs(false);
+        let shown = Content::of(&open(&next).unwrap());
+        assert_eq!(shown.entries.len(), 2);
+        let last = open(&next.after_crash(seed)).unwrap();
+        assert_eq!(Content::of(&last), shown, "seed {seed}");
+    }
+}
+
+/// Replay reads up to the committed pointer: it must never point beyond what is there.
+#[test]
+fn the_committed_pointer_reaches_the_disk_only_after_its_entry() {
+    let disk = SimDisk::new(1);
+    let journal = open(&disk).unwrap();
+    let vote = |term| Change::Vote(cairn_metadata::journal::Vote { term, leader: 3, committed: true });
+    run(&journal, &Change::Append(vec![entry(1, 0, 10), entry(1, 1, 10)])).unwrap();
+    journal.set_committed(entry(1, 3, 0).position).unwrap();
+    run(&journal, &vote(2)).unwrap();
+    assert_eq!(open(&disk.after_crash(1)).unwrap().state().committed, None);
+    run(&journal, &Change::Append(vec![entry(1, 2, 10), entry(1, 3, 10)])).unwrap();
+    let committed = open(&disk.after_crash(2)).unwrap().state().committed;
+    assert_eq!(committed, Some(entry(1, 3, 0).position));
+    // It is lazy, but a clean end writes it.
+    run(&journal, &Change::Append(vec![entry(1, 4, 10)])).unwrap();
+    journal.set_committed(entry(1, 4, 0).position).unwrap();
+    journal.close().unwrap();
+    let committed = open(&disk.after_crash(3)).unwrap().state().committed;
+    assert_eq!(committed, Some(entry(1, 4, 0).position));
+}
+
 /// The same workload on a disk whose syncs do nothing: the crash test must be able to fail.
 #[test]
 fn a_disk_that_lies_about_syncs_is_caught() {

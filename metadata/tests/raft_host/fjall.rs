@@ -14,7 +14,12 @@ impl StoreFactory for Directory {
     fn open(&self, name: &str) -> Result<Arc<dyn OrderedStore>, StoreError> {
         // Small buffers, so that journals are sealed soon.
         let settings = FjallSettings { cache_bytes: 1 << 20, write_buffer_bytes: 64 << 10 };
-        Ok(Arc::new(FjallStore::open(self.0.join(name), settings)?))
+        let path = self.0.join(name);
+        // Built for debugging, fjall asserts on some damage instead of cutting it off.
+        match std::panic::catch_unwind(|| FjallStore::open(path, settings)) {
+            Ok(store) => Ok(Arc::new(store?)),
+            Err(_) => Err(StoreError("the engine panicked".to_owned())),
+        }
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
@@ -137,7 +142,7 @@ fn fjall_restarts_keep_everything() {
             assert_eq!(error, None);
             acknowledged.append(&mut more);
             if round == 1 {
-                assert!(host.snapshot(LIMIT).await);
+                host.snapshot().await.unwrap();
             }
             host.shutdown().await.unwrap();
         });

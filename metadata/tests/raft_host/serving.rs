@@ -171,8 +171,8 @@ fn state_hashes_stand_at_every_thousandth_entry() {
         hashes
     });
     let indexes: Vec<u64> = first.iter().map(|state| state.position.index).collect();
-    assert_eq!(indexes, [1_000, 2_000]);
-    assert_ne!(first[0].hash, first[1].hash);
+    assert_eq!(indexes, [0, 1_000, 2_000]);
+    assert_ne!(first[1].hash, first[2].hash);
     // A host that replays everything, in batches cut otherwise, comes to the same hashes.
     let robbed = machine.stores.crash_keeping(0);
     robbed.put("gen-1", cairn_store::MemoryStore::new());
@@ -206,7 +206,7 @@ fn a_snapshot_makes_room_and_a_restart_uses_what_is_left() {
             }
         }
         for _ in 0..400 {
-            if host.metrics().purged.is_some() {
+            if host.metrics().purged.is_some() && host.shelf().snapshots().len() == 2 {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

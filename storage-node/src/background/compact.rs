@@ -164,15 +164,26 @@ impl Compact {
     /// Drops the emptied segment.
     fn drop_segment(&self, victim: &Victim) -> Result<(), Setback> {
         let volume = &self.volume;
-        let live = |number| volume.ledger().segments.get(&number).map(|segment| segment.live);
+        let live = |number| {
+            volume
+                .ledger()
+                .segments
+                .get(&number)
+                .map(|segment| segment.live)
+        };
         // Copied records died here when the index switched; what is left was not found.
         if live(victim.number) != Some(0) {
-            return Err(Setback::Stuck("the index names a record it does not hold".to_owned()));
+            return Err(Setback::Stuck(
+                "the index names a record it does not hold".to_owned(),
+            ));
         }
         volume
             .index
             .edit(|edit| {
-                victim.found.iter().for_each(|entry| edit.forget_dead(entry));
+                victim
+                    .found
+                    .iter()
+                    .for_each(|entry| edit.forget_dead(entry));
                 edit.forget_segment(victim.number);
                 Ok(())
             })
@@ -181,8 +192,11 @@ impl Compact {
         volume
             .remove_segment(victim.number)
             .map_err(|error| volume.poison("remove", &error))?;
-        let incarnations: BTreeSet<Incarnation> =
-            victim.found.iter().map(|entry| entry.shape.incarnation).collect();
+        let incarnations: BTreeSet<Incarnation> = victim
+            .found
+            .iter()
+            .map(|entry| entry.shape.incarnation)
+            .collect();
         let effects = volume
             .index
             .edit(|edit| {

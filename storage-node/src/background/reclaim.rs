@@ -57,7 +57,9 @@ impl Reclaim {
         volume.apply(effects);
         let mut ledger = volume.ledger();
         batch.iter().for_each(|entry| ledger.punched(entry.place));
-        Ok(Progress::Worked(batch.iter().map(|entry| entry.place.len()).sum()))
+        Ok(Progress::Worked(
+            batch.iter().map(|entry| entry.place.len()).sum(),
+        ))
     }
 }
 

@@ -83,7 +83,10 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused() {
         let header = SegmentHeader {
-            disk: DiskId([1; 16]), number: 1, units: 16, salt: Salt([2; 16]),
+            disk: DiskId([1; 16]),
+            number: 1,
+            units: 16,
+            salt: Salt([2; 16]),
         };
         let mut unit = header.encode().as_slice().to_vec();
         unit[9] += 1;

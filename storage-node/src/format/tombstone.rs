@@ -25,7 +25,10 @@ pub(crate) struct Tombstone {
 
 /// The unit at `unit` holding up to [`PER_UNIT`] tombstones; more are a bug of the caller.
 pub(crate) fn encode(tombstones: &[Tombstone], salt: Salt, unit: u32) -> AlignedBuf {
-    assert!(tombstones.len() <= PER_UNIT, "tombstones overflow their unit");
+    assert!(
+        tombstones.len() <= PER_UNIT,
+        "tombstones overflow their unit"
+    );
     let mut bytes = Vec::with_capacity(UNIT);
     bytes.extend(MAGIC);
     bytes.extend(format_version::SEGMENT.to_be_bytes());
@@ -75,13 +78,25 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_tombstone() -> impl Strategy<Value = Tombstone> {
-        (any::<u16>(), 0..=cairn_model::incarnation::U48_MAX, any::<[u8; 32]>(), any::<u64>()).prop_map(
-            |(group, counter, digest, sequence)| Tombstone {
-                incarnation: Incarnation { group, generation: 3, session: SessionId(9), counter },
-                chunk: ChunkId { domain: DomainId(1), sha256: Sha256(digest) },
-                sequence,
-            },
+        (
+            any::<u16>(),
+            0..=cairn_model::incarnation::U48_MAX,
+            any::<[u8; 32]>(),
+            any::<u64>(),
         )
+            .prop_map(|(group, counter, digest, sequence)| Tombstone {
+                incarnation: Incarnation {
+                    group,
+                    generation: 3,
+                    session: SessionId(9),
+                    counter,
+                },
+                chunk: ChunkId {
+                    domain: DomainId(1),
+                    sha256: Sha256(digest),
+                },
+                sequence,
+            })
     }
 
     proptest! {

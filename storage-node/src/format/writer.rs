@@ -85,7 +85,12 @@ impl RecordWriter {
         if bytes.len() as u64 != self.shape.cell_len(self.cells) {
             return Err("a cell of the wrong length");
         }
-        let key = cell::key(self.salt, self.shape.incarnation, self.shape.shard, self.cells);
+        let key = cell::key(
+            self.salt,
+            self.shape.incarnation,
+            self.shape.shard,
+            self.cells,
+        );
         let stored = (plain ^ key).to_be_bytes();
         self.cells_crc.update(&stored);
         self.plain.push(plain);

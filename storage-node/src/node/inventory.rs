@@ -8,19 +8,14 @@ use super::StorageNode;
 
 #[async_trait]
 impl ShardInventory for StorageNode {
-    /// A page is one short scan of the index: it is read on the calling thread.
     async fn inventory(
         &self,
         disk: DiskId,
         after: Option<(Incarnation, u8)>,
         limit: usize,
     ) -> Result<Vec<ShardFound>, ShardError> {
-        let rows = Self::inventory(self, disk, after, limit)?;
-        let found = rows.into_iter().map(|row| ShardFound {
-            chunk: row.chunk,
-            incarnation: row.incarnation,
-            shard: row.shard,
-        });
-        Ok(found.collect())
+        let disk = self.disk(disk)?;
+        disk.on_reader(move |volume| volume.inventory(after, limit))
+            .await
     }
 }

@@ -86,7 +86,10 @@ impl ShardUpload for Upload {
         outcome
     }
 
-    async fn finish(mut self: Box<Self>, trailer: ShardTrailer) -> Result<ShardReceipt, ShardError> {
+    async fn finish(
+        mut self: Box<Self>,
+        trailer: ShardTrailer,
+    ) -> Result<ShardReceipt, ShardError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }

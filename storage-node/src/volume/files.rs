@@ -23,7 +23,9 @@ pub(crate) fn number(name: &str) -> Option<u64> {
         && digits
             .bytes()
             .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+    plain
+        .then(|| u64::from_str_radix(digits, 16).ok())
+        .flatten()
 }
 
 /// Open handles, the least recently used closed first.
@@ -48,7 +50,11 @@ impl Files {
                 .is_ok_and(|alignment| alignment > 0 && UNIT.is_multiple_of(alignment));
         Self {
             disk,
-            access: if fits { Access::Direct } else { Access::Buffered },
+            access: if fits {
+                Access::Direct
+            } else {
+                Access::Buffered
+            },
             open: Mutex::default(),
         }
     }
@@ -67,14 +73,18 @@ impl Files {
             return Ok(Arc::clone(file));
         }
         drop(open);
-        let file = self.disk.open(&name(number), OpenMode::Existing, self.access)?;
+        let file = self
+            .disk
+            .open(&name(number), OpenMode::Existing, self.access)?;
         self.keep(number, &file);
         Ok(file)
     }
 
     /// Makes the file of a new segment.
     pub(crate) fn create(&self, number: u64) -> io::Result<Arc<dyn DiskFile>> {
-        let file = self.disk.open(&name(number), OpenMode::CreateNew, self.access)?;
+        let file = self
+            .disk
+            .open(&name(number), OpenMode::CreateNew, self.access)?;
         self.keep(number, &file);
         Ok(file)
     }
@@ -108,7 +118,12 @@ mod tests {
     fn names_and_numbers_match_and_strangers_are_left_alone() {
         assert_eq!(number("00000000000000ff.seg"), Some(255));
         assert_eq!(name(255), "segments/00000000000000ff.seg");
-        for stranger in ["ff.seg", "00000000000000FF.seg", "00000000000000ff.tmp", "+0000000000000ff.seg"] {
+        for stranger in [
+            "ff.seg",
+            "00000000000000FF.seg",
+            "00000000000000ff.tmp",
+            "+0000000000000ff.seg",
+        ] {
             assert_eq!(number(stranger), None, "{stranger}");
         }
     }

@@ -73,10 +73,7 @@ pub(super) fn open_or_create(
         }
         return Ok(found);
     }
-    if disk
-        .list(files::DIR)
-        .is_ok_and(|names| !names.is_empty())
-    {
+    if disk.list(files::DIR).is_ok_and(|names| !names.is_empty()) {
         return Err(OpenError::Damaged("segments without a readable identity"));
     }
     let mut name = [0; 16];
@@ -117,7 +114,11 @@ fn write(disk: &dyn Disk, identity: &VolumeIdentity) -> io::Result<()> {
 /// The oldest generation whose writes are taken.
 pub(super) fn read_fence(disk: &dyn Disk) -> io::Result<u16> {
     let names = disk.list("")?;
-    Ok(names.iter().filter_map(|name| fence_of(name)).max().unwrap_or(0))
+    Ok(names
+        .iter()
+        .filter_map(|name| fence_of(name))
+        .max()
+        .unwrap_or(0))
 }
 
 fn fence_of(name: &str) -> Option<u16> {
@@ -134,7 +135,10 @@ pub(super) fn write_fence(disk: &dyn Disk, generation: u16) -> io::Result<()> {
     }
     disk.sync_dir("")?;
     let names = disk.list("")?;
-    for older in names.iter().filter(|name| fence_of(name).is_some_and(|old| old < generation)) {
+    for older in names
+        .iter()
+        .filter(|name| fence_of(name).is_some_and(|old| old < generation))
+    {
         disk.remove(older)?;
     }
     Ok(())
@@ -164,7 +168,8 @@ mod tests {
         let disk = SimDisk::new(1);
         draw(&disk, 1, 1).unwrap();
         disk.create_dir(files::DIR).unwrap();
-        disk.open(&files::name(1), OpenMode::CreateNew, Access::Buffered).unwrap();
+        disk.open(&files::name(1), OpenMode::CreateNew, Access::Buffered)
+            .unwrap();
         disk.flip(FILE, 30, 1).unwrap();
         assert!(matches!(draw(&disk, 1, 1), Err(OpenError::Damaged(_))));
     }

@@ -66,7 +66,9 @@ impl Index {
         let edit = self.look();
         let mut found = edit.live_of(incarnation)?;
         found.extend(edit.dead_of(incarnation)?);
-        let shadowed = edit.tombstone(incarnation, chunk)?.map_or(0, |row| row.sequence);
+        let shadowed = edit
+            .tombstone(incarnation, chunk)?
+            .map_or(0, |row| row.sequence);
         Ok(found
             .iter()
             .any(|entry| entry.chunk == chunk && entry.sequence >= shadowed))
@@ -132,7 +134,11 @@ impl Index {
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let prefix = [kind];
-        let from = if after.is_empty() { Bound::Included(&prefix[..]) } else { Bound::Excluded(after) };
+        let from = if after.is_empty() {
+            Bound::Included(&prefix[..])
+        } else {
+            Bound::Excluded(after)
+        };
         let end = prefix_end(&prefix);
         let view = self.store.view();
         for row in view.scan(from, end.as_ref().map(Vec::as_slice)) {
@@ -170,7 +176,10 @@ impl Index {
         loop {
             let mut batch = Batch::default();
             let view = self.store.view();
-            for row in view.scan(Bound::Unbounded, Bound::Unbounded).take(CLEAR_ROWS) {
+            for row in view
+                .scan(Bound::Unbounded, Bound::Unbounded)
+                .take(CLEAR_ROWS)
+            {
                 batch.delete(row?.0.to_vec());
             }
             if batch.changes.is_empty() {

@@ -187,7 +187,11 @@ impl Ledger {
         match purpose {
             Purpose::Client(units) => {
                 let class = Class::of(units);
-                let kept = if class == Class::Small { TOMBSTONE_RESERVE } else { 0 };
+                let kept = if class == Class::Small {
+                    TOMBSTONE_RESERVE
+                } else {
+                    0
+                };
                 self.take(class, units, kept)
             }
             Purpose::Tombstone => self
@@ -300,7 +304,10 @@ impl Ledger {
             .filter_map(|(class, kept)| Some((self.active.get(&class)?, kept)))
             .filter_map(|(number, kept)| Some((self.segments.get(number)?, kept)))
             .map(|(segment, kept)| {
-                let tail = segment.units.saturating_sub(kept).saturating_sub(segment.next);
+                let tail = segment
+                    .units
+                    .saturating_sub(kept)
+                    .saturating_sub(segment.next);
                 u64::from(tail) * UNIT_U64
             })
             .sum()
@@ -315,7 +322,10 @@ mod tests {
     fn ledger(units: u32) -> Ledger {
         let mut ledger = Ledger::default();
         for (number, class) in [(1, Class::Small), (2, Class::Large), (3, Class::Care)] {
-            ledger.install(number, Segment::new(Salt([0; 16]), units, Phase::Filling(class)));
+            ledger.install(
+                number,
+                Segment::new(Salt([0; 16]), units, Phase::Filling(class)),
+            );
         }
         ledger
     }
@@ -371,7 +381,10 @@ mod tests {
     fn a_segment_drains_before_it_is_sealed() {
         let mut ledger = ledger(16);
         let place = ledger.reserve(Purpose::Client(1)).unwrap();
-        ledger.install(9, Segment::new(Salt([0; 16]), 16, Phase::Filling(Class::Small)));
+        ledger.install(
+            9,
+            Segment::new(Salt([0; 16]), 16, Phase::Filling(Class::Small)),
+        );
         assert_eq!(ledger.drained(), Vec::<u64>::new());
         ledger.landed(place);
         assert_eq!(ledger.drained(), vec![1]);

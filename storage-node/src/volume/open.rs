@@ -1,7 +1,6 @@
 //! Opening a disk.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -42,12 +41,6 @@ pub enum OpenError {
     /// The index engine; removing its directory makes the next start rebuild it.
     #[error("index: {0}")]
     Index(#[from] StoreError),
-}
-
-/// Where the index engine of a real disk keeps its files; `None` in simulation.
-#[must_use]
-pub fn index_directory(disk: &dyn Disk) -> Option<PathBuf> {
-    disk.path("index")
 }
 
 impl Volume {

@@ -55,9 +55,16 @@ impl Volume {
 
     fn read_entry(&self, entry: &Entry, read: &ShardRead) -> Result<ShardCells, String> {
         let segment = entry.place.segment;
-        let salt = self.ledger().segments.get(&segment).map(|segment| segment.salt);
+        let salt = self
+            .ledger()
+            .segments
+            .get(&segment)
+            .map(|segment| segment.salt);
         let salt = salt.ok_or("segment is gone")?;
-        let file = self.files.get(segment).map_err(|e| format!("segment: {e}"))?;
+        let file = self
+            .files
+            .get(segment)
+            .map_err(|e| format!("segment: {e}"))?;
         let reader = Reader {
             file: file.as_ref(),
             salt,
@@ -66,7 +73,9 @@ impl Volume {
         if entry.place.units <= SMALL_UNITS {
             return reader.whole(read);
         }
-        let table = read.with_table.then(|| verify::read_ends(reader.file, salt, entry));
+        let table = read
+            .with_table
+            .then(|| verify::read_ends(reader.file, salt, entry));
         let cells = reader.cells(read)?;
         Ok(ShardCells {
             cells,
@@ -124,10 +133,13 @@ impl Reader<'_> {
         while first < end {
             let last = (first + (READ_LEN / stride).max(1)).min(end);
             // The header comes along with the first cell.
-            let from = if first == 0 { 0 } else { shape.cell_offset(first) };
-            let to = shape.cell_offset(last - 1)
-                + shape.cell_len(last - 1)
-                + cell::CHECK_LEN as u64;
+            let from = if first == 0 {
+                0
+            } else {
+                shape.cell_offset(first)
+            };
+            let to =
+                shape.cell_offset(last - 1) + shape.cell_len(last - 1) + cell::CHECK_LEN as u64;
             let span = span::read(self.file, self.entry.place.offset() + from, to - from)
                 .map_err(|e| format!("cells from {first}: {e}"))?;
             if from == 0 {

@@ -69,7 +69,10 @@ pub(super) fn recover(
 ) -> Result<Recovered, OpenError> {
     disk.sync_dir(files::DIR)?;
     let names = disk.list(files::DIR)?;
-    let numbers: Vec<u64> = names.iter().filter_map(|name| files::number(name)).collect();
+    let numbers: Vec<u64> = names
+        .iter()
+        .filter_map(|name| files::number(name))
+        .collect();
     let recovery = Recovery {
         disk,
         files,
@@ -104,13 +107,18 @@ impl Recovery<'_> {
         let state = self.index.state()?;
         let trusted: BTreeMap<u64, SegmentRow> = self.index.segments()?.into_iter().collect();
         match &state {
-            Some(state) if state.disk != self.id => return Err(Distrust::Wrong("is another disk's")),
+            Some(state) if state.disk != self.id => {
+                return Err(Distrust::Wrong("is another disk's"));
+            }
             None if !trusted.is_empty() || !self.numbers.is_empty() && self.holds_rows()? => {
                 return Err(Distrust::Wrong("has no state"));
             }
             _ => {}
         }
-        if trusted.keys().any(|number| self.numbers.binary_search(number).is_err()) {
+        if trusted
+            .keys()
+            .any(|number| self.numbers.binary_search(number).is_err())
+        {
             return Err(Distrust::Wrong("names a segment that is gone"));
         }
         let mut found = Recovered {
@@ -118,17 +126,21 @@ impl Recovery<'_> {
             ..Recovered::default()
         };
         found.ledger.next_segment = state.map_or(1, |state| state.next_segment);
-        let mut scanned = Vec::new();
+        // All segments are known before any record is admitted: admitting compares records.
+        let mut unknown = Vec::new();
         for number in &self.numbers {
             found.ledger.next_segment = found.ledger.next_segment.max(number + 1);
             match trusted.get(number) {
                 Some(row) => found.ledger.install(*number, trust(row)),
-                None => scanned.extend(self.scan(*number, &mut found)?),
+                None => unknown.extend(self.look(*number, &mut found)?.then_some(*number)),
             }
         }
-        let clean = state.is_some_and(|state| state.clean) && scanned.is_empty();
+        for number in &unknown {
+            self.scan(*number, &mut found)?;
+        }
+        let clean = state.is_some_and(|state| state.clean) && unknown.is_empty();
         count(self.index, &mut found, clean)?;
-        self.vouch(&found, clean, &scanned)?;
+        self.vouch(&found, clean)?;
         Ok(found)
     }
 
@@ -141,8 +153,8 @@ impl Recovery<'_> {
         Ok(any)
     }
 
-    /// Admits one segment that no row vouches for.
-    fn scan(&self, number: u64, found: &mut Recovered) -> Result<Option<u64>, Distrust> {
+    /// Takes up a segment that no row vouches for; false where it cannot be used.
+    fn look(&self, number: u64, found: &mut Recovered) -> Result<bool, Distrust> {
         let file = self.files.get(number)?;
         file.sync()?;
         let header = span::read(file.as_ref(), 0, UNIT_U64)
@@ -151,20 +163,27 @@ impl Recovery<'_> {
             .filter(|header| header.number == number && header.disk == self.id);
         let Some(header) = header else {
             self.without_header(number, file.as_ref(), found)?;
-            return Ok(None);
+            return Ok(false);
         };
-        found
-            .ledger
-            .install(number, Segment::new(header.salt, header.units, Phase::Sealed));
+        found.ledger.install(
+            number,
+            Segment::new(header.salt, header.units, Phase::Sealed),
+        );
+        Ok(true)
+    }
+
+    /// Admits everything in it, and cuts it behind the last valid item.
+    fn scan(&self, number: u64, found: &mut Recovered) -> Result<(), Distrust> {
+        let file = self.files.get(number)?;
         let mut admission = Admission {
             index: self.index,
             files: self.files,
             found,
         };
-        let (used, unreadable) = admit(&mut admission, file.as_ref(), number, header.salt)?;
+        let (used, unreadable) = admit(&mut admission, file.as_ref(), number)?;
         found.blind |= unreadable > 0;
         let units = u32::try_from(file.len()? / UNIT_U64).unwrap_or(u32::MAX);
-        // Space behind the last valid item goes back, unless something there could not be read.
+        // Unless something there could not be read.
         let keep = if unreadable > 0 { units } else { used };
         if keep < units {
             file.set_len(u64::from(keep) * UNIT_U64)?;
@@ -174,7 +193,7 @@ impl Recovery<'_> {
             segment.units = keep;
             segment.next = keep;
         }
-        Ok(Some(number))
+        Ok(())
     }
 
     /// A segment whose making was cut short holds nothing but a torn header: it goes. Any other
@@ -197,7 +216,7 @@ impl Recovery<'_> {
     }
 
     /// Makes the index durable as the truth about every sealed segment.
-    fn vouch(&self, found: &Recovered, clean: bool, scanned: &[u64]) -> Result<(), Distrust> {
+    fn vouch(&self, found: &Recovered, clean: bool) -> Result<(), Distrust> {
         let state = StateRow {
             disk: self.id,
             clean: false,
@@ -205,12 +224,8 @@ impl Recovery<'_> {
             next_sequence: found.next_sequence,
         };
         self.index.edit(|edit| {
-            let counted = found
-                .ledger
-                .segments
-                .iter()
-                .filter(|(number, _)| !clean || scanned.contains(number));
-            for (number, segment) in counted {
+            // A clean index has them already.
+            for (number, segment) in found.ledger.segments.iter().filter(|_| !clean) {
                 edit.put_segment(*number, &row(segment));
             }
             edit.put_state(&state);

@@ -38,7 +38,11 @@ impl Reservation {
     }
 
     fn at(volume: &Arc<Volume>, place: Place) -> Result<Arc<Self>, ShardError> {
-        let salt = volume.ledger().segments.get(&place.segment).map(|segment| segment.salt);
+        let salt = volume
+            .ledger()
+            .segments
+            .get(&place.segment)
+            .map(|segment| segment.salt);
         let salt = salt.ok_or(ShardError::Refused("reserved in an unknown segment"))?;
         Ok(Arc::new(Self {
             volume: Arc::clone(volume),

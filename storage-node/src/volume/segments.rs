@@ -173,7 +173,10 @@ impl Volume {
 
     /// The secret of a segment.
     pub(crate) fn salt(&self, number: u64) -> Option<Salt> {
-        self.ledger().segments.get(&number).map(|segment| segment.salt)
+        self.ledger()
+            .segments
+            .get(&number)
+            .map(|segment| segment.salt)
     }
 
     /// What the index keeps of a segment.

@@ -78,11 +78,7 @@ pub(crate) fn stored_cell(
 }
 
 /// Reads a record's header and trailer; the reason where one of them is not as `entry` says.
-pub(crate) fn read_ends(
-    file: &dyn DiskFile,
-    salt: Salt,
-    entry: &Entry,
-) -> Result<Trailer, String> {
+pub(crate) fn read_ends(file: &dyn DiskFile, salt: Salt, entry: &Entry) -> Result<Trailer, String> {
     let shape = &entry.shape;
     let at = entry.place.offset();
     let header = span::read(file, at, HEADER_LEN as u64).map_err(|e| format!("header: {e}"))?;

@@ -26,7 +26,7 @@ impl CreateMultipartUpload {
     pub fn from_head(head: &Head) -> Result<Self, S3Error> {
         let algorithm = head
             .header("x-amz-checksum-algorithm")?
-            .map(algorithm)
+            .map(checksum_algorithm)
             .transpose()?;
         let kind = head
             .header("x-amz-checksum-type")?
@@ -42,7 +42,8 @@ impl CreateMultipartUpload {
 /// Algorithms of the model that are not computed here.
 const MISSING: [&str; 5] = ["SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"];
 
-fn algorithm(name: &str) -> Result<Algorithm, S3Error> {
+/// A checksum algorithm by its name.
+pub(super) fn checksum_algorithm(name: &str) -> Result<Algorithm, S3Error> {
     Algorithm::from_name(name).ok_or_else(|| {
         if MISSING
             .iter()

@@ -44,7 +44,10 @@ impl Expect {
     /// `InvalidDigest` for a Content-MD5 that is none; `BadDigest` for a checksum that cannot be
     /// one; `InvalidRequest` for two checksums, or algorithm headers that disagree.
     pub fn from_head(head: &Head, payload: &PayloadSigning) -> Result<Self, S3Error> {
-        let checksum = declared(head, payload)?;
+        Self::new(head, payload, declared(head, payload)?)
+    }
+
+    fn new(head: &Head, payload: &PayloadSigning, checksum: Declared) -> Result<Self, S3Error> {
         let stored = checksum.algorithm().unwrap_or(Algorithm::Crc64Nvme);
         let sha256 = match payload {
             PayloadSigning::Exact(hash) => Some(*hash),
@@ -56,6 +59,15 @@ impl Expect {
             checksum,
             stored,
         })
+    }
+
+    /// The same for a document whose `x-amz-checksum-*` headers, if any, are not about the document:
+    /// those of `CompleteMultipartUpload` are the object's.
+    ///
+    /// # Errors
+    /// `InvalidDigest`.
+    pub fn without_checksum(head: &Head, payload: &PayloadSigning) -> Result<Self, S3Error> {
+        Self::new(head, payload, Declared::Nowhere)
     }
 
     /// The same for a part: stores the upload's algorithm, and where the client chose that, insists

@@ -12,6 +12,7 @@ use crate::uri;
 const SIGNATURE: &str = "X-Amz-Signature";
 
 /// The parts of a canonical request that do not depend on how path and query are written.
+#[derive(Debug)]
 pub(super) struct Canonical<'h> {
     head: &'h Head,
     presigned: bool,

@@ -86,28 +86,29 @@ impl Verifier {
         secrets: &dyn Secrets,
         now: Timestamp,
     ) -> Result<Authenticated, S3Error> {
+        let claim = self.claim(head, now)?;
+        let secret = secrets.secret(claim.access_key());
+        claim.verify(secret.as_ref())
+    }
+
+    /// The first half of [`Verifier::verify`], for a caller that must wait for the secret: everything
+    /// that can be judged without it.
+    ///
+    /// # Errors
+    /// All of [`Verifier::verify`] but `InvalidAccessKeyId` and `SignatureDoesNotMatch` for a wrong
+    /// signature.
+    pub fn claim<'h>(&'h self, head: &'h Head, now: Timestamp) -> Result<Claim<'h>, S3Error> {
         let presented = present(head)?;
         self.check_scope(&presented)?;
         check_time(&presented, now)?;
         let (announcement, payload_hash) = announced(head, presented.place)?;
         let canonical = Canonical::new(head, &presented, &payload_hash)?;
         refuse_session_token(head)?;
-        let secret = secrets.secret(presented.access_key).ok_or_else(|| {
-            S3Error::new(Code::InvalidAccessKeyId).with("AWSAccessKeyId", presented.access_key)
-        })?;
-        let key = self.check_signature(&presented, &secret, &canonical)?;
-        let chain = || Box::new(ChunkSigner::new(key.clone(), &presented));
-        let payload = match announcement {
-            Announced::Exact(hash) => PayloadSigning::Exact(hash),
-            Announced::Unsigned => PayloadSigning::Unsigned,
-            Announced::UnsignedTrailer => PayloadSigning::UnsignedTrailer,
-            Announced::SignedChunks => PayloadSigning::SignedChunks(chain()),
-            Announced::SignedChunksAndTrailer => PayloadSigning::SignedChunksAndTrailer(chain()),
-        };
-        Ok(Authenticated {
-            access_key: presented.access_key.to_owned(),
-            payload,
-            presigned: presented.place != Place::Header,
+        Ok(Claim {
+            verifier: self,
+            presented,
+            announcement,
+            canonical,
         })
     }
 
@@ -171,6 +172,50 @@ impl Verifier {
     #[cfg(test)]
     pub(super) fn cached_keys(&self) -> usize {
         self.keys.len()
+    }
+}
+
+/// A head that makes sense, and says whose it is; whether that is so, only the secret tells.
+#[derive(Debug)]
+pub struct Claim<'h> {
+    verifier: &'h Verifier,
+    presented: Presented<'h>,
+    announcement: Announced,
+    canonical: Canonical<'h>,
+}
+
+impl Claim<'_> {
+    /// The access key whose secret is needed.
+    #[must_use]
+    pub fn access_key(&self) -> &str {
+        self.presented.access_key
+    }
+
+    /// Judges the signature. `None` stands for an access key that does not exist.
+    ///
+    /// # Errors
+    /// `InvalidAccessKeyId`, `SignatureDoesNotMatch`.
+    pub fn verify(self, secret: Option<&SecretKey>) -> Result<Authenticated, S3Error> {
+        let presented = &self.presented;
+        let secret = secret.ok_or_else(|| {
+            S3Error::new(Code::InvalidAccessKeyId).with("AWSAccessKeyId", presented.access_key)
+        })?;
+        let key = self
+            .verifier
+            .check_signature(presented, secret, &self.canonical)?;
+        let chain = || Box::new(ChunkSigner::new(key.clone(), presented));
+        let payload = match self.announcement {
+            Announced::Exact(hash) => PayloadSigning::Exact(hash),
+            Announced::Unsigned => PayloadSigning::Unsigned,
+            Announced::UnsignedTrailer => PayloadSigning::UnsignedTrailer,
+            Announced::SignedChunks => PayloadSigning::SignedChunks(chain()),
+            Announced::SignedChunksAndTrailer => PayloadSigning::SignedChunksAndTrailer(chain()),
+        };
+        Ok(Authenticated {
+            access_key: presented.access_key.to_owned(),
+            payload,
+            presigned: presented.place != Place::Header,
+        })
     }
 }
 

@@ -31,6 +31,13 @@ fn ranges() -> Vec<Range<usize>> {
     ]
 }
 
+/// Strikes the disk that holds a shard of the one chunk.
+fn strike(rig: &Rig, shard: u8, fault: DiskFault) {
+    let sealed = rig.disks.sealed();
+    let (disk, ..) = sealed.keys().find(|(.., held)| *held == shard).unwrap();
+    rig.disks.fault(disk.0[0] - 1, fault);
+}
+
 async fn suspects(rig: &Rig) -> Vec<wire::MarkSuspect> {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -73,8 +80,8 @@ async fn any_loss_of_m_shards_is_read_around_and_reported() {
     for fault in faults {
         for (one, two) in [(0, 1), (0, 5), (3, 4), (1, 3)] {
             let rig = rig(4, 2).await;
-            rig.disks.fault(one, fault);
-            rig.disks.fault(two, fault);
+            strike(&rig, one, fault);
+            strike(&rig, two, fault);
             assert_reads(&rig, &ranges()).await;
             assert_eq!(
                 suspects(&rig).await.len(),
@@ -95,8 +102,8 @@ async fn more_than_m_lost_shards_give_an_error_and_never_a_wrong_byte() {
     ];
     for fault in faults {
         let rig = rig(2, 1).await;
-        rig.disks.fault(0, fault);
-        rig.disks.fault(1, fault);
+        strike(&rig, 0, fault);
+        strike(&rig, 1, fault);
         let (sent, outcome) = rig.read("key", 0..LENGTH as u64).await;
         assert_eq!(outcome, Err(ReadError::Lost), "{fault:?}");
         assert!(pattern(LENGTH).starts_with(&sent));
@@ -141,15 +148,15 @@ async fn two_swapped_shards_of_six_are_reconstructed() {
 async fn copies_are_read_from_any_good_one() {
     let rig = Rig::new(2, 2, 4).await;
     rig.put("key", Script::new(pattern(20_000))).await.unwrap();
-    for (one, two) in [(0, 1), (1, 2), (0, 2), (2, 3), (0, 3), (1, 3)] {
+    for (one, two) in [(0, 1), (1, 2), (0, 2)] {
         for fault in [
             DiskFault::FlipsBits,
             DiskFault::Missing,
             DiskFault::WrongTable,
         ] {
             rig.disks.heal();
-            rig.disks.fault(one, fault);
-            rig.disks.fault(two, fault);
+            strike(&rig, one, fault);
+            strike(&rig, two, fault);
             let (sent, outcome) = rig.read("key", 10..19_990).await;
             assert_eq!(outcome, Ok(()));
             assert!(sent == pattern(20_000)[10..19_990]);
@@ -160,7 +167,7 @@ async fn copies_are_read_from_any_good_one() {
 #[tokio::test]
 async fn a_slow_disk_is_hedged() {
     let rig = rig(2, 1).await;
-    rig.disks.fault(0, DiskFault::Hangs);
+    strike(&rig, 0, DiskFault::Hangs);
     let passing = rig.let_time_pass();
     let before = crate::fakes::rig::now(&rig);
     assert_reads(&rig, &[0..100]).await;
@@ -173,8 +180,8 @@ async fn a_slow_disk_is_hedged() {
 #[tokio::test]
 async fn a_stale_view_is_refreshed() {
     let rig = rig(2, 1).await;
-    rig.disks.fault(0, DiskFault::Stale(1));
-    rig.disks.fault(2, DiskFault::Stale(1));
+    strike(&rig, 0, DiskFault::Stale(1));
+    strike(&rig, 2, DiskFault::Stale(1));
     assert_reads(&rig, &[0..LENGTH]).await;
     assert!(suspects(&rig).await.is_empty());
 }

@@ -2,7 +2,8 @@
 
 use super::LogStorage;
 use crate::journal::{Driver, Journal, JournalSettings};
-use crate::raft::applier::{Applier, Stores};
+use crate::raft::applier::Applier;
+use crate::raft::stores::Stores;
 use crate::raft::generations::Generations;
 use crate::raft::rows::Proof;
 use crate::raft::{

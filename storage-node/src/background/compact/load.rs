@@ -58,7 +58,9 @@ impl<'a> Load<'a> {
         let mut bad_cells = 0;
         verify::each_cell(file, salt, from, |_number, stored| {
             bad_cells += u64::from(!stored.fits);
-            let runs = writer.carry(&stored.bytes, stored.plain).map_err(ShardError::Refused)?;
+            let runs = writer
+                .carry(&stored.bytes, stored.plain)
+                .map_err(ShardError::Refused)?;
             runs.iter().try_for_each(|run| self.write(place, run))
         })?
         .map_err(Setback::Stuck)?;
@@ -84,7 +86,8 @@ impl<'a> Load<'a> {
             bytes: tombstone::encode(&unit, salt, place.unit),
         };
         self.write(place, &run)?;
-        self.tombstones.extend(unit.into_iter().map(|tombstone| (tombstone, place)));
+        self.tombstones
+            .extend(unit.into_iter().map(|tombstone| (tombstone, place)));
         Ok(())
     }
 
@@ -122,7 +125,7 @@ impl<'a> Load<'a> {
                     if edit.live(shape.incarnation, shape.shard)? == Some(copy.from) {
                         edit.land(&copy.to)?;
                     } else {
-                        edit.burn(&copy.to);
+                        edit.burn(&copy.to)?;
                     }
                 }
                 self.tombstones
@@ -144,10 +147,7 @@ impl<'a> Load<'a> {
         }
         let effects = volume
             .index
-            .edit(|edit| {
-                self.copies.iter().for_each(|copy| edit.burn(&copy.to));
-                Ok(())
-            })
+            .edit(|edit| self.copies.iter().try_for_each(|copy| edit.burn(&copy.to)))
             .map_err(|error| volume.index_failed(&error))?;
         volume.apply(effects);
         self.end_units();

@@ -37,9 +37,7 @@ fn cell_bytes(shape: &Shape, cell: u64) -> Vec<u8> {
 
 fn table(shape: &Shape) -> Arc<[u32]> {
     (0..shape.cells())
-        .flat_map(|stripe| {
-            (0..shape.coding.data()).map(move |column| (stripe, column))
-        })
+        .flat_map(|stripe| (0..shape.coding.data()).map(move |column| (stripe, column)))
         .map(|(stripe, column)| {
             if column == usize::from(shape.shard) {
                 crc32c(&cell_bytes(shape, stripe))

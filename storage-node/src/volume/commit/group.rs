@@ -119,12 +119,13 @@ impl Group {
                         chunk: finished.chunk(),
                     });
                     reservation.seal();
-                    self.writes.extend(finished.seal(sequence).into_iter().map(|run| Write {
-                        segment: reservation.place.segment,
-                        offset: reservation.place.offset() + run.offset,
-                        bytes: run.bytes,
-                        members: vec![number],
-                    }));
+                    self.writes
+                        .extend(finished.seal(sequence).into_iter().map(|run| Write {
+                            segment: reservation.place.segment,
+                            offset: reservation.place.offset() + run.offset,
+                            bytes: run.bytes,
+                            members: vec![number],
+                        }));
                 }
                 Work::Delete(deletes) => {
                     for delete in deletes.iter() {
@@ -175,7 +176,8 @@ impl Group {
                     continue;
                 }
             };
-            unit.iter_mut().for_each(|burial| burial.segment = place.segment);
+            unit.iter_mut()
+                .for_each(|burial| burial.segment = place.segment);
             let tombstones: Vec<Tombstone> = unit.iter().map(|burial| burial.tombstone).collect();
             writes.push(Write {
                 segment: place.segment,
@@ -239,7 +241,7 @@ impl Group {
                 edit.land(entry)?;
             } else {
                 // Its bytes may all be there: a delete of this writing must still shadow them.
-                edit.burn(entry);
+                edit.burn(entry)?;
             }
         }
         let durable = self.burials.iter().filter(|burial| {

@@ -24,7 +24,9 @@ impl Queue {
     pub(super) fn push(&self, job: Job) -> Result<(), ShardError> {
         let mut jobs = self.jobs();
         if jobs.len() >= QUEUE_JOBS {
-            return Err(ShardError::Unavailable("too many commits are waiting".to_owned()));
+            return Err(ShardError::Unavailable(
+                "too many commits are waiting".to_owned(),
+            ));
         }
         jobs.push_back(job);
         drop(jobs);

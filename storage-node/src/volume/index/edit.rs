@@ -64,7 +64,10 @@ impl Edit {
 
     fn entries(&self, kind: u8, incarnation: Incarnation) -> Result<Vec<Entry>, StoreError> {
         let found = self.txn.rows(&rows::writing_prefix(kind, incarnation))?;
-        found.iter().map(|(key, value)| rows::entry(key, value)).collect()
+        found
+            .iter()
+            .map(|(key, value)| rows::entry(key, value))
+            .collect()
     }
 
     /// The newest tombstone of a writing.
@@ -86,6 +89,8 @@ impl Edit {
         {
             self.bury(&former);
         }
+        // One place is live or dead, never both: what is dead is punched.
+        self.txn.batch.delete(rows::dead_key(entry));
         self.txn.batch.put(
             rows::live_key(shape.incarnation, shape.shard),
             rows::entry_value(entry),
@@ -94,16 +99,29 @@ impl Edit {
         Ok(())
     }
 
-    /// `entry` is on disk and never counted.
-    pub(crate) fn burn(&mut self, entry: &Entry) {
-        self.txn.batch.put(rows::dead_key(entry), rows::entry_value(entry));
+    /// `entry` is on disk and does not count.
+    pub(crate) fn burn(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let shape = &entry.shape;
+        let live = self.live(shape.incarnation, shape.shard)?;
+        if live.is_some_and(|live| live.place == entry.place) {
+            self.bury(entry);
+            return Ok(());
+        }
+        self.txn
+            .batch
+            .put(rows::dead_key(entry), rows::entry_value(entry));
         self.effects.push(Effect::Burnt(entry.place));
+        Ok(())
     }
 
     fn bury(&mut self, entry: &Entry) {
         let shape = &entry.shape;
-        self.txn.batch.delete(rows::live_key(shape.incarnation, shape.shard));
-        self.txn.batch.put(rows::dead_key(entry), rows::entry_value(entry));
+        self.txn
+            .batch
+            .delete(rows::live_key(shape.incarnation, shape.shard));
+        self.txn
+            .batch
+            .put(rows::dead_key(entry), rows::entry_value(entry));
         self.effects.push(Effect::Died(*entry));
     }
 
@@ -142,7 +160,9 @@ impl Edit {
 
     /// Nothing needs this tombstone any more.
     pub(crate) fn forget_tombstone(&mut self, row: &TombstoneRow) {
-        self.txn.batch.delete(rows::tombstone_key(row.incarnation, row.chunk));
+        self.txn
+            .batch
+            .delete(rows::tombstone_key(row.incarnation, row.chunk));
         self.effects.push(Effect::TombstoneDropped(row.segment));
     }
 
@@ -151,7 +171,9 @@ impl Edit {
         if !self.dead_of(incarnation)?.is_empty() {
             return Ok(());
         }
-        let found = self.txn.rows(&rows::writing_prefix(rows::TOMBSTONE, incarnation))?;
+        let found = self
+            .txn
+            .rows(&rows::writing_prefix(rows::TOMBSTONE, incarnation))?;
         for (key, value) in &found {
             let row = rows::tombstone(key, value)?;
             self.forget_tombstone(&row);
@@ -160,7 +182,9 @@ impl Edit {
     }
 
     pub(crate) fn put_segment(&mut self, number: u64, row: &SegmentRow) {
-        self.txn.batch.put(rows::segment_key(number), rows::segment_value(row));
+        self.txn
+            .batch
+            .put(rows::segment_key(number), rows::segment_value(row));
     }
 
     pub(crate) fn forget_segment(&mut self, number: u64) {

@@ -4,7 +4,6 @@ use cairn_store::StoreError;
 use cairn_world::DiskFile;
 
 use super::{Distrust, Recovered};
-use crate::format::Salt;
 use crate::volume::files::Files;
 use crate::volume::index::{Edit, Entry, Index};
 use crate::volume::{Item, Scanner, verify};
@@ -25,8 +24,10 @@ pub(super) fn admit(
     admission: &mut Admission<'_>,
     file: &dyn DiskFile,
     number: u64,
-    salt: Salt,
 ) -> Result<(u32, u64), Distrust> {
+    let segment = admission.found.ledger.segments.get(&number);
+    let salt = segment.map(|segment| segment.salt);
+    let salt = salt.ok_or(Distrust::Wrong("names no such segment"))?;
     let mut scanner = Scanner::new(file, number, salt, 1)?;
     loop {
         let items: Vec<Item> = scanner.by_ref().take(BATCH).collect();
@@ -80,13 +81,11 @@ fn take_record(
         .tombstone(shape.incarnation, entry.chunk)?
         .is_some_and(|tombstone| tombstone.sequence > entry.sequence);
     if buried {
-        edit.burn(entry);
-        return Ok(());
+        return edit.burn(entry);
     }
     match edit.live(shape.incarnation, shape.shard)? {
         Some(other) if other.place != entry.place && !wins(files, found, entry, &other) => {
-            edit.burn(entry);
-            Ok(())
+            edit.burn(entry)
         }
         _ => edit.land(entry),
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use cairn_store::StoreError;
 
 use super::{Distrust, Recovered};
+use crate::tuning::CLEAR_ROWS;
 use crate::volume::index::{Entry, Index, TombstoneRow};
 use crate::volume::is_punched;
-use crate::tuning::CLEAR_ROWS;
 
 /// Fills the ledger's counts and the list of places to punch. A clean index kept its counts.
 pub(super) fn count(index: &Index, found: &mut Recovered, clean: bool) -> Result<(), Distrust> {

@@ -1,0 +1,114 @@
+//! The admin API: JSON under `/v1`, signed like S3 (service `s3`), for root alone.
+//!
+//! Errors are `{"error":{"code","message","details"}}`.
+
+pub(crate) mod users;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use cairn_s3::sigv4::PayloadSigning;
+use cairn_s3::{Code, Head, S3Error};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::body::Incoming;
+use crate::gateway::Inner;
+
+/// Longest document of the admin API.
+const DOCUMENT_LEN_MAX: usize = 64 << 10;
+
+/// A refusal in the admin API's words.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    status: StatusCode,
+    code: String,
+    message: String,
+}
+
+impl Refused {
+    fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidArgument", message)
+    }
+
+    fn respond(self) -> Response<Body> {
+        let error = json!({
+            "error": { "code": self.code, "message": self.message, "details": {} }
+        });
+        answer(self.status, &error)
+    }
+}
+
+impl From<S3Error> for Refused {
+    fn from(error: S3Error) -> Self {
+        Self::new(error.status(), error.code().as_str(), error.message())
+    }
+}
+
+fn answer(status: StatusCode, value: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// Reads a request of root, with its whole body verified.
+async fn admit(inner: &Arc<Inner>, request: Request<Body>) -> Result<Bytes, Refused> {
+    let (parts, body) = request.into_parts();
+    let head = Head::new(parts.method, &parts.uri, parts.headers)?;
+    let (authenticated, user) = inner.users.authenticate(&head).await?;
+    if !user.root {
+        return Err(S3Error::new(Code::AccessDenied).into());
+    }
+    let PayloadSigning::Exact(signed) = authenticated.payload() else {
+        return Err(Refused::invalid("the payload must be signed"));
+    };
+    let mut incoming = Incoming::new(body, Arc::clone(&inner.clock));
+    let mut document = BytesMut::new();
+    while let Some(frame) = incoming.frame().await? {
+        if document.len() + frame.len() > DOCUMENT_LEN_MAX {
+            return Err(Refused::invalid("the document is too long"));
+        }
+        document.extend_from_slice(&frame);
+    }
+    let made: [u8; 32] = Sha256::digest(&document).into();
+    if made != *signed {
+        return Err(S3Error::new(Code::XAmzContentSHA256Mismatch).into());
+    }
+    Ok(document.freeze())
+}
+
+/// Nothing of that name under `/v1`.
+pub(crate) async fn not_found() -> Response<Body> {
+    Refused::new(
+        StatusCode::NOT_FOUND,
+        "NotFound",
+        "there is no such resource",
+    )
+    .respond()
+}
+
+/// The chunk API is not built yet.
+pub(crate) async fn not_built() -> Response<Body> {
+    Refused::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "NotImplemented",
+        "/cas is not implemented",
+    )
+    .respond()
+}
+
+#[cfg(test)]
+mod tests;

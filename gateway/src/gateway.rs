@@ -1,0 +1,131 @@
+//! A gateway: what every request shares, and the one way in.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use cairn_model::{DiskId, limits};
+use cairn_rpc::{MetadataService, ShardService};
+use cairn_s3::{BucketName, Code, Hosts, S3Error};
+use cairn_wire::metadata as wire;
+use cairn_world::{Clock, Entropy};
+use http::{Request, Response};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::data::DataPath;
+use crate::data::nodes::Nodes;
+use crate::data::session::Sessions;
+use crate::data::view::Views;
+use crate::metadata::Metadata;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::users::Users;
+use crate::{app, error};
+
+/// What every request shares.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) hosts: Hosts,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) path: Arc<DataPath>,
+    pub(crate) sessions: Sessions,
+    pub(crate) users: Users,
+    pub(crate) metrics: Metrics,
+    uploads: Semaphore,
+}
+
+/// A gateway. Cloning is cheap; clones are the same gateway.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    pub(crate) inner: Arc<Inner>,
+    router: axum::Router,
+}
+
+impl Gateway {
+    /// A gateway on a metadata group and the storage nodes that serve its disks. Nothing is asked
+    /// of either before the first request; [`Gateway::keep`] must run beside it.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        metadata: Arc<dyn MetadataService>,
+        nodes: Vec<(DiskId, Arc<dyn ShardService>)>,
+    ) -> Self {
+        let metadata = Metadata::new(metadata, Arc::clone(&clock));
+        let path = DataPath {
+            metadata: metadata.clone(),
+            nodes: Nodes::new(nodes, Arc::clone(&clock)),
+            views: Views::new(metadata.clone(), Arc::clone(&clock)),
+            clock: Arc::clone(&clock),
+        };
+        let sessions = Sessions::new(metadata.clone(), Arc::clone(&clock), settings.name.clone());
+        let inner = Arc::new(Inner {
+            hosts: Hosts::new(settings.domains.iter().map(String::as_str)),
+            users: Users::new(metadata, Arc::clone(&clock), &settings.region),
+            path: Arc::new(path),
+            sessions,
+            metrics: Metrics::default(),
+            uploads: Semaphore::new(limits::UPLOADS_MAX),
+            settings,
+            clock,
+            entropy,
+        });
+        Self {
+            router: app::router(Arc::clone(&inner)),
+            inner,
+        }
+    }
+
+    /// Answers one request, without a socket. This is all of the gateway: [`Gateway::serve`] only
+    /// brings requests here.
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        app::respond(&self.inner, &self.router, request.map(Body::new)).await
+    }
+
+    /// Keeps sessions and the view of the cluster fresh for as long as it is polled.
+    pub async fn keep(&self) {
+        tokio::join!(self.inner.sessions.keep(), self.inner.path.views.keep());
+    }
+
+    /// Takes no more uploads or reads and ends the sessions as the last of them ends. Waits as long
+    /// as they take: the caller bounds it.
+    pub async fn close(&self) {
+        self.inner.sessions.close().await;
+    }
+}
+
+impl Inner {
+    /// A bucket by name.
+    ///
+    /// # Errors
+    /// Metadata errors.
+    pub(crate) async fn bucket(&self, name: &BucketName) -> Result<Option<wire::Bucket>, S3Error> {
+        let query = wire::GetBucket {
+            name: name.as_str().to_owned(),
+        };
+        let answer = self
+            .path
+            .metadata
+            .bucket(query)
+            .await
+            .map_err(error::of_query)?;
+        Ok(answer.buckets.into_iter().next())
+    }
+
+    /// A place among the uploads in progress, held while the body is.
+    ///
+    /// # Errors
+    /// `SlowDown` where all are taken.
+    pub(crate) fn upload_permit(&self) -> Result<SemaphorePermit<'_>, S3Error> {
+        self.uploads
+            .try_acquire()
+            .map_err(|_| S3Error::new(Code::SlowDown))
+    }
+}

@@ -1,0 +1,179 @@
+//! The story of an S3 request on one page.
+//!
+//! ```text
+//!   head ── signature ── target ── operation ── headers ── authorise ─┐   no byte of the body yet
+//!                                                                     ▼
+//!                              input ── body (100 Continue) ── handler ── response
+//! ```
+//!
+//! Everything before the line is decided from the signed head alone. The first poll of the body is
+//! what makes hyper answer `100 Continue`, so a client that waits for it sends nothing in vain.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use cairn_model::DomainId;
+use cairn_s3::sigv4::{Authenticated, PayloadSigning};
+use cairn_s3::upload::Document;
+use cairn_s3::{BucketName, Code, Head, ObjectKey, Op, S3Error, Target, headers};
+use cairn_wire::metadata as wire;
+use http::{Request, Response};
+
+use crate::body::Incoming;
+use crate::data::session::Entered;
+use crate::gateway::Inner;
+use crate::users::User;
+use crate::{error, s3_api};
+
+/// A request that may be carried out.
+pub(crate) struct Call {
+    pub(crate) gateway: Arc<Inner>,
+    pub(crate) head: Head,
+    pub(crate) authenticated: Authenticated,
+    pub(crate) user: Arc<User>,
+    pub(crate) op: Op,
+    target: Target,
+    /// The bucket, for every operation on one that exists.
+    bucket: Option<wire::Bucket>,
+}
+
+/// Answers an S3 request. The name of the operation is for counters and logs.
+pub(crate) async fn answer(
+    gateway: &Arc<Inner>,
+    request: Request<Body>,
+) -> (&'static str, Result<Response<Body>, S3Error>) {
+    let (parts, body) = request.into_parts();
+    let call = match admit(gateway, parts).await {
+        Ok(call) => call,
+        Err(refused) => return ("refused", Err(refused)),
+    };
+    let name = call.op.name();
+    let body = Incoming::new(body, Arc::clone(&gateway.clock));
+    (name, s3_api::dispatch(&call, body).await)
+}
+
+/// Decides from the head alone whether the request may be carried out.
+async fn admit(gateway: &Arc<Inner>, parts: http::request::Parts) -> Result<Call, S3Error> {
+    let head = Head::new(parts.method, &parts.uri, parts.headers)?;
+    let (authenticated, user) = gateway.users.authenticate(&head).await?;
+    let target = Target::parse(head.host(), head.path(), &gateway.hosts)?;
+    let op = Op::resolve(head.method(), &target, head.query(), head.headers())?;
+    let demands = headers::check(&head)?;
+    let mut call = Call {
+        gateway: Arc::clone(gateway),
+        head,
+        authenticated,
+        user,
+        op,
+        target,
+        bucket: None,
+    };
+    call.authorise(&demands).await?;
+    Ok(call)
+}
+
+impl Call {
+    /// A bucket is its owner's, and root's; to others it is closed.
+    async fn authorise(&mut self, demands: &headers::Demands) -> Result<(), S3Error> {
+        let denied = || S3Error::new(Code::AccessDenied);
+        let Some(name) = self.target.bucket().filter(|_| self.op != Op::CreateBucket) else {
+            return Ok(());
+        };
+        let bucket =
+            self.gateway.bucket(name).await?.ok_or_else(|| {
+                S3Error::new(Code::NoSuchBucket).with("BucketName", name.as_str())
+            })?;
+        if !self.user.root && bucket.owner != self.user.id {
+            return Err(denied());
+        }
+        if demands
+            .expected_bucket_owner
+            .as_ref()
+            .is_some_and(|owner| *owner != bucket.owner)
+        {
+            return Err(denied());
+        }
+        if demands.requester_must_own_bucket && bucket.owner != self.user.id {
+            return Err(S3Error::new(Code::NotImplemented).with("Header", "x-amz-acl"));
+        }
+        self.bucket = Some(bucket);
+        Ok(())
+    }
+
+    /// The bucket's name.
+    ///
+    /// # Errors
+    /// `InternalError` for an operation without one: a bug.
+    pub(crate) fn bucket_name(&self) -> Result<&BucketName, S3Error> {
+        self.target
+            .bucket()
+            .ok_or_else(|| S3Error::new(Code::InternalError))
+    }
+
+    /// The bucket.
+    ///
+    /// # Errors
+    /// `InternalError` for an operation without one: a bug.
+    pub(crate) fn bucket(&self) -> Result<&wire::Bucket, S3Error> {
+        self.bucket
+            .as_ref()
+            .ok_or_else(|| S3Error::new(Code::InternalError))
+    }
+
+    /// The dedup domain of the bucket's chunks.
+    ///
+    /// # Errors
+    /// As [`Call::bucket`].
+    pub(crate) fn domain(&self) -> Result<DomainId, S3Error> {
+        Ok(DomainId(self.bucket()?.domain))
+    }
+
+    /// The object's key.
+    ///
+    /// # Errors
+    /// `InternalError` for an operation without one: a bug.
+    pub(crate) fn key(&self) -> Result<&ObjectKey, S3Error> {
+        self.target
+            .key()
+            .ok_or_else(|| S3Error::new(Code::InternalError))
+    }
+
+    /// The object's key as rows have it.
+    ///
+    /// # Errors
+    /// As [`Call::key`].
+    pub(crate) fn key_bytes(&self) -> Result<Bytes, S3Error> {
+        Ok(Bytes::copy_from_slice(self.key()?.as_str().as_bytes()))
+    }
+
+    /// Enters the current session. Reads do so before they read the object's row.
+    ///
+    /// # Errors
+    /// `ServiceUnavailable`.
+    pub(crate) async fn enter(&self) -> Result<Entered, S3Error> {
+        self.gateway
+            .sessions
+            .enter()
+            .await
+            .map_err(error::of_commit)
+    }
+
+    /// Whether the signature names the SHA-256 of the body.
+    pub(crate) fn signs_sha256(&self) -> bool {
+        matches!(self.authenticated.payload(), PayloadSigning::Exact(_))
+    }
+
+    /// Reads the whole body of an operation that takes a document, or nothing: also the signed
+    /// digest of nothing is checked.
+    ///
+    /// # Errors
+    /// As [`Document::new`] and [`Document::push`], and what a broken body gives.
+    pub(crate) async fn document(&self, mut body: Incoming) -> Result<Document, S3Error> {
+        let mut document = Document::new(&self.head, self.op, self.authenticated.payload())?;
+        while let Some(frame) = body.frame().await? {
+            document.push(&frame)?;
+        }
+        Ok(document)
+    }
+}

@@ -1,0 +1,155 @@
+//! What S3 says about an object, and how its row says it.
+
+use bytes::Bytes;
+use cairn_s3::conditions::{EtagMatch, WriteConditions};
+use cairn_s3::digest::{Algorithm, Checksum, ChecksumType, ObjectChecksum};
+use cairn_s3::object_headers::ObjectHeaders;
+use cairn_wire::metadata as wire;
+
+/// The six stored headers by name.
+fn standard(headers: &mut ObjectHeaders) -> [(&'static str, &mut Option<String>); 6] {
+    [
+        ("content-type", &mut headers.content_type),
+        ("cache-control", &mut headers.cache_control),
+        ("content-disposition", &mut headers.content_disposition),
+        ("content-encoding", &mut headers.content_encoding),
+        ("content-language", &mut headers.content_language),
+        ("expires", &mut headers.expires),
+    ]
+}
+
+fn pair((name, value): (String, String)) -> wire::Header {
+    wire::Header { name, value }
+}
+
+/// A row's attributes with nothing but headers.
+pub(super) fn from_headers(mut headers: ObjectHeaders) -> wire::Attributes {
+    let stored = standard(&mut headers)
+        .into_iter()
+        .filter_map(|(name, value)| Some(pair((name.to_owned(), value.take()?))))
+        .collect();
+    wire::Attributes {
+        headers: stored,
+        user_metadata: headers.metadata.into_iter().map(pair).collect(),
+        ..Default::default()
+    }
+}
+
+/// The headers of a row. Names this version does not know are left out.
+pub(super) fn to_headers(row: &wire::Attributes) -> ObjectHeaders {
+    let mut headers = ObjectHeaders {
+        metadata: (row.user_metadata.iter())
+            .map(|header| (header.name.clone(), header.value.clone()))
+            .collect(),
+        ..Default::default()
+    };
+    for (name, value) in standard(&mut headers) {
+        let stored = row.headers.iter().find(|header| header.name == name);
+        *value = stored.map(|header| header.value.clone());
+    }
+    headers
+}
+
+/// A checksum as rows have it.
+pub(super) fn to_row(checksum: &ObjectChecksum) -> wire::Checksum {
+    wire::Checksum {
+        algorithm: checksum.checksum.algorithm().name().to_lowercase(),
+        value: Bytes::copy_from_slice(checksum.checksum.bytes()),
+        composite: checksum.kind == ChecksumType::Composite,
+    }
+}
+
+/// The checksums of bytes that were put in one piece: first the one the client chose, which is the
+/// one shown; then the CRC-64/NVME that inline bytes are checked by, where that is another.
+pub(super) fn of_one_piece(stored: &Checksum, crc64nvme: u64) -> Vec<wire::Checksum> {
+    let mut rows = vec![to_row(&ObjectChecksum::full(stored.clone()))];
+    if stored.algorithm() != Algorithm::Crc64Nvme
+        && let Some(crc) = Checksum::new(Algorithm::Crc64Nvme, &crc64nvme.to_be_bytes())
+    {
+        rows.push(to_row(&ObjectChecksum::full(crc)));
+    }
+    rows
+}
+
+/// A checksum from a row; none of an algorithm this version does not know.
+pub(super) fn checksum(row: &wire::Checksum) -> Option<Checksum> {
+    Checksum::new(Algorithm::from_name(&row.algorithm)?, &row.value)
+}
+
+/// The checksum that is shown of an object.
+pub(super) fn shown(row: &wire::Attributes) -> Option<ObjectChecksum> {
+    let first = row.checksums.first()?;
+    Some(ObjectChecksum {
+        checksum: checksum(first)?,
+        kind: kind(first.composite),
+        parts: row.parts,
+    })
+}
+
+/// The type of a checksum.
+pub(super) fn kind(composite: bool) -> ChecksumType {
+    if composite {
+        ChecksumType::Composite
+    } else {
+        ChecksumType::FullObject
+    }
+}
+
+/// The value of one algorithm among a part's checksums.
+pub(super) fn of_algorithm(rows: &[wire::Checksum], algorithm: Algorithm) -> Option<Checksum> {
+    rows.iter()
+        .filter_map(checksum)
+        .find(|sum| sum.algorithm() == algorithm)
+}
+
+/// The conditions of a write as apply judges them; none where there are none.
+pub(super) fn conditions(asked: &WriteConditions) -> Option<wire::Conditions> {
+    (!asked.is_empty()).then(|| wire::Conditions {
+        if_match: tags(asked.if_match.as_ref()),
+        if_none_match: tags(asked.if_none_match.as_ref()),
+        ..Default::default()
+    })
+}
+
+/// ETags as apply compares them.
+pub(super) fn tags(asked: Option<&EtagMatch>) -> Vec<String> {
+    match asked {
+        None => Vec::new(),
+        Some(EtagMatch::Any) => vec!["*".to_owned()],
+        Some(EtagMatch::OneOf(tags)) => tags.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn headers_come_back_as_they_were_stored(
+            texts in proptest::array::uniform6(proptest::option::of("[ -~]{1,20}")),
+            metadata in proptest::collection::vec(("[a-z-]{1,9}", "[ -~]{0,20}"), 0..5),
+        ) {
+            let mut headers = ObjectHeaders { metadata, ..Default::default() };
+            for ((_, value), text) in standard(&mut headers).into_iter().zip(texts) {
+                *value = text;
+            }
+            prop_assert_eq!(to_headers(&from_headers(headers.clone())), headers);
+        }
+    }
+
+    #[test]
+    fn the_clients_checksum_is_shown_and_a_crc64_is_always_kept() {
+        let chosen = Checksum::new(Algorithm::Sha1, &[7; 20]).unwrap();
+        let rows = of_one_piece(&chosen, 5);
+        assert_eq!(crate::data::layout::crc64nvme(&rows), Some(5));
+        let row = wire::Attributes {
+            checksums: rows,
+            ..Default::default()
+        };
+        assert_eq!(shown(&row), Some(ObjectChecksum::full(chosen)));
+        let same = Checksum::new(Algorithm::Crc64Nvme, &5_u64.to_be_bytes()).unwrap();
+        assert_eq!(of_one_piece(&same, 5).len(), 1);
+    }
+}

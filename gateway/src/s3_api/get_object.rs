@@ -1,0 +1,139 @@
+//! `GET /bucket/key`; its head is [`head_object`](super::head_object)'s too.
+
+use std::ops::Range;
+
+use axum::body::Body;
+use cairn_s3::api::get_object::{GetObject, ObjectOutput};
+use cairn_s3::conditions::{self, ReadOutcome};
+use cairn_s3::range::Span;
+use cairn_s3::{Code, S3Error, Timestamp};
+use cairn_wire::metadata as wire;
+use http::Response;
+
+use super::attributes;
+use crate::data::layout;
+use crate::data::read_body::ReadBody;
+use crate::data::reader::Reader;
+use crate::error;
+use crate::pipeline::Call;
+
+/// The one version id of a bucket without versions.
+pub(super) const NULL_VERSION: &str = "null";
+
+/// What a GET or HEAD found.
+pub(super) enum Found {
+    /// The row, and everything the response says about it.
+    Object(Box<(wire::Object, ObjectOutput)>),
+    /// 304.
+    NotModified(Response<()>),
+}
+
+pub(super) async fn get(call: &Call) -> Result<Response<Body>, S3Error> {
+    let input = GetObject::from_head(&call.head)?;
+    // In this order: what the row names then stays until the session ends.
+    let session = call.enter().await?;
+    let (object, output) = match find(call, input).await? {
+        Found::Object(found) => *found,
+        Found::NotModified(head) => return Ok(head.map(|()| Body::empty())),
+    };
+    let range = bytes(&output);
+    let length = range.end - range.start;
+    let path = &call.gateway.path;
+    let reader = Reader::new(path, session, call.domain()?, &object, range);
+    let body = ReadBody::open(path, reader, length)
+        .await
+        .map_err(error::of_read)?;
+    call.gateway.metrics.bytes_out.add(length);
+    Ok(output.into_head().map(|()| Body::new(body)))
+}
+
+fn bytes(output: &ObjectOutput) -> Range<u64> {
+    match output.span {
+        Some(span) => span.first..span.last + 1,
+        None => 0..output.size,
+    }
+}
+
+/// Reads the object's row and judges the request's conditions and range by it.
+pub(super) async fn find(call: &Call, input: GetObject) -> Result<Found, S3Error> {
+    let no_such_key = || S3Error::new(Code::NoSuchKey).with("Key", key_text(call));
+    let query = wire::GetObject {
+        bucket: call.bucket()?.id,
+        key: call.key_bytes()?,
+    };
+    check_version(input.version_id.as_deref())?;
+    let metadata = &call.gateway.path.metadata;
+    let object = metadata
+        .object(query)
+        .await
+        .map_err(error::of_query)?
+        .object;
+    let object = object.ok_or_else(no_such_key)?;
+    let row = object.attributes.clone().unwrap_or_default();
+    let modified = Timestamp::from_millis(object.modified_ms);
+    let outcome = input.conditions.evaluate(&row.etag, modified);
+    if let ReadOutcome::Failed(condition) = outcome {
+        return Err(conditions::failed(condition));
+    }
+    let mut output = ObjectOutput {
+        headers: attributes::to_headers(&row),
+        overrides: input.overrides,
+        last_modified: modified,
+        size: object.length,
+        span: None,
+        checksum: None,
+        parts_count: None,
+        version_id: None,
+        etag: row.etag.clone(),
+    };
+    if outcome == ReadOutcome::NotModified {
+        return Ok(Found::NotModified(output.into_not_modified()));
+    }
+    if let Some(range) = input.range {
+        output.span = Some(range.resolve(object.length)?);
+    }
+    if let Some(number) = input.part_number {
+        output.parts_count = (row.parts > 0).then_some(row.parts);
+        output.span = part(call, &object, number).await?;
+    }
+    if input.checksum_mode && output.span.is_none() {
+        output.checksum = attributes::shown(&row);
+    }
+    Ok(Found::Object(Box::new((object, output))))
+}
+
+fn key_text(call: &Call) -> String {
+    call.key()
+        .map(|key| key.as_str().to_owned())
+        .unwrap_or_default()
+}
+
+/// A bucket without versions has one version of each key.
+///
+/// # Errors
+/// `NoSuchVersion`.
+pub(super) fn check_version(asked: Option<&str>) -> Result<(), S3Error> {
+    match asked {
+        None | Some(NULL_VERSION) => Ok(()),
+        Some(other) => Err(S3Error::new(Code::NoSuchVersion).with("VersionId", other)),
+    }
+}
+
+/// The bytes of one part; an object of one PUT is its own part 1.
+async fn part(call: &Call, object: &wire::Object, number: u32) -> Result<Option<Span>, S3Error> {
+    let total = object.length;
+    let range = match &object.place {
+        Some(wire::object::Place::PartPages(list)) => {
+            let metadata = &call.gateway.path.metadata;
+            let found = layout::find_part(metadata, list, number).await;
+            found.map_err(error::of_query)?.map(|(range, _)| range)
+        }
+        _ => (number == 1).then_some(0..total),
+    };
+    let range = range.ok_or_else(|| S3Error::new(Code::InvalidPart))?;
+    Ok((!range.is_empty()).then(|| Span {
+        first: range.start,
+        last: range.end - 1,
+        total,
+    }))
+}

@@ -1,0 +1,97 @@
+//! `PUT /bucket/key`
+
+use axum::body::Body;
+use bytes::Bytes;
+use cairn_s3::S3Error;
+use cairn_s3::api::put_object::{PutObject, PutObjectOutput};
+use cairn_s3::digest::{ObjectChecksum, Verified};
+use cairn_s3::upload::Upload;
+use cairn_wire::metadata as wire;
+use cairn_wire::metadata::entry::Command;
+use http::Response;
+
+use super::attributes;
+use crate::body::{Incoming, ObjectBody};
+use crate::data::manifest;
+use crate::data::session::Entered;
+use crate::data::writer::{self, Written};
+use crate::error;
+use crate::pipeline::Call;
+
+pub(super) async fn put(call: &Call, body: Incoming) -> Result<Response<Body>, S3Error> {
+    let input = PutObject::from_head(&call.head)?;
+    let upload = Upload::for_object(&call.head, call.authenticated.payload())?;
+    let _permit = call.gateway.upload_permit()?;
+    let session = call.enter().await?;
+    let (written, verified) = store(call, &session, body, upload).await?;
+    let output = PutObjectOutput {
+        etag: verified.etag(),
+        checksum: Some(ObjectChecksum::full(verified.checksum().clone())),
+        version_id: None,
+    };
+    commit(call, &session, input, written, &verified).await?;
+    Ok(output.into_response().map(Body::from))
+}
+
+/// Stores a body and verifies all of it.
+pub(super) async fn store(
+    call: &Call,
+    session: &Entered,
+    body: Incoming,
+    upload: Upload,
+) -> Result<(Written, Verified), S3Error> {
+    let source = ObjectBody::new(body, upload, call.signs_sha256());
+    let path = &call.gateway.path;
+    let stored = writer::write(path, session, call.domain()?, source).await;
+    let (written, verified) = stored.map_err(error::of_write)?;
+    call.gateway.metrics.bytes_in.add(written.length);
+    Ok((written, verified))
+}
+
+/// The content of a commit; long manifests are staged.
+pub(super) async fn content(
+    call: &Call,
+    session: &Entered,
+    written: Written,
+) -> Result<wire::Content, S3Error> {
+    let view = call
+        .gateway
+        .path
+        .views
+        .get()
+        .await
+        .map_err(error::of_query)?;
+    let stamp = session.stamp(view.group, view.generation);
+    let bucket = call.bucket()?.id;
+    manifest::content(session, stamp, bucket, written)
+        .await
+        .map_err(error::of_commit)
+}
+
+/// Publishes the object. [`Verified`] is the proof that its body is the one the client meant.
+async fn commit(
+    call: &Call,
+    session: &Entered,
+    input: PutObject,
+    written: Written,
+    verified: &Verified,
+) -> Result<(), S3Error> {
+    let crc64nvme = written.crc64nvme;
+    let key: Bytes = call.key_bytes()?;
+    let command = wire::PutObject {
+        bucket: call.bucket()?.id,
+        key,
+        attributes: Some(wire::Attributes {
+            etag: verified.etag(),
+            checksums: attributes::of_one_piece(verified.checksum(), crc64nvme),
+            ..attributes::from_headers(input.headers)
+        }),
+        content: Some(content(call, session, written).await?),
+        conditions: attributes::conditions(&input.conditions),
+    };
+    session
+        .propose(Command::PutObject(command))
+        .await
+        .map_err(error::of_commit)?;
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The operations through [`Gateway::respond`](crate::Gateway::respond), over the fakes.
+
+mod buckets;
+mod listing;
+mod multipart;
+mod objects;
+mod refusals;

@@ -1,0 +1,94 @@
+//! A real directory, real threads, the real index engine.
+
+use std::sync::Arc;
+
+use super::super::{DiskSource, StorageNode};
+use super::rig::{CLUSTER, NODE, Name};
+use crate::settings::Settings;
+use cairn_model::DiskId;
+use cairn_rpc::{ShardError, ShardService};
+use cairn_store::{FjallSettings, FjallStore};
+use cairn_world::real::{OsEntropy, RealDisk};
+use cairn_world::{Disk, Entropy};
+
+fn open(path: &std::path::Path) -> StorageNode {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(path).unwrap());
+    let index = Arc::new(FjallStore::open(path.join("index"), FjallSettings::default()).unwrap());
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let settings = Settings {
+        segment_len: 8 << 20,
+        ..Settings::default()
+    };
+    StorageNode::open(
+        CLUSTER,
+        NODE,
+        vec![DiskSource { disk, index }],
+        &settings,
+        &entropy,
+    )
+    .unwrap()
+}
+
+async fn put(node: Arc<StorageNode>, disk: DiskId, name: Name) -> Result<(), ShardError> {
+    let mut upload = node.prepare(name.header(disk)).await?;
+    for cells in name.cells().chunks(3) {
+        upload.write(cells).await?;
+    }
+    upload.finish(name.trailer()).await.map(drop)
+}
+
+async fn check(node: &StorageNode, disk: DiskId, name: Name) {
+    let found = node.read(name.read(disk)).await.unwrap();
+    assert_eq!(found.cells, name.cells());
+    assert_eq!(found.cell_table, Some(name.table()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_uploads_on_a_real_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Arc::new(open(directory.path()));
+    let disk = node.disks()[0].disk.unwrap();
+    let names: Vec<Name> = (0..60)
+        .map(|counter| Name::new(counter, if counter % 5 == 0 { 3_000_000 } else { 40_000 }))
+        .collect();
+    let tasks: Vec<_> = names
+        .iter()
+        .map(|name| tokio::spawn(put(Arc::clone(&node), disk, *name)))
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    for name in &names {
+        check(&node, disk, *name).await;
+    }
+    let (gone, kept) = names.split_at(30);
+    let orders: Vec<_> = gone.iter().map(Name::delete).collect();
+    node.delete(disk, &orders).await.unwrap();
+    assert_eq!(node.verify_all(disk).unwrap().damaged, 0);
+    let (free, total) = node.space(disk).await.unwrap();
+    assert!(free > 0 && free < total);
+
+    // Dropped without closing: the next start scans.
+    drop(node);
+    let node = open(directory.path());
+    for name in kept {
+        check(&node, disk, *name).await;
+    }
+    for name in gone {
+        assert_eq!(node.read(name.read(disk)).await, Err(ShardError::Missing));
+    }
+    node.close().unwrap();
+    node.close().unwrap();
+    drop(node);
+
+    // Closed well, then without its index.
+    let node = open(directory.path());
+    check(&node, disk, kept[0]).await;
+    node.close().unwrap();
+    drop(node);
+    std::fs::remove_dir_all(directory.path().join("index")).unwrap();
+    let node = open(directory.path());
+    for name in kept {
+        check(&node, disk, *name).await;
+    }
+}

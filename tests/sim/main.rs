@@ -1,0 +1,14 @@
+//! One node on a simulated disk: crash it at every disk operation of a short workload and look.
+//!
+//! ```text
+//!  workload ─> gateway ─> metadata (journal, store) ─┐
+//!                    └──> storage node (segments) ───┴─> one SimDisk, operation n cuts the power
+//!  next boot: what the disk kept ─> the same node ─> every acknowledged write, nothing else
+//! ```
+//!
+//! The product's own code throughout: only clock, entropy, disk and the store engine are simulated.
+
+mod clock;
+mod crash;
+mod machine;
+mod s3;
