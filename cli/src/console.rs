@@ -4,7 +4,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Logs to standard error; `CAIRN_LOG` filters (default `info`, of openraft only errors), `CAIRN_LOG_FORMAT=json` for machines.
 pub(crate) fn init_logs() {
-    let filter = EnvFilter::try_from_env("CAIRN_LOG").unwrap_or_else(|_| EnvFilter::new("info,openraft=error"));
+    let filter = EnvFilter::try_from_env("CAIRN_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,openraft=error"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -111,17 +111,25 @@ impl Credentials {
         file.sync_all().map_err(fail)
     }
 
-    /// Environment, else file, else generated and written.
-    pub(crate) fn find(dir: &Path, entropy: &dyn Entropy) -> Result<(Self, Origin), Fatal> {
+    /// Environment, else file, else (where the store has no root yet) generated and written.
+    /// `None`: the store has a root whose keys once came from the environment; they stay.
+    pub(crate) fn find(
+        dir: &Path,
+        has_root: bool,
+        entropy: &dyn Entropy,
+    ) -> Result<Option<(Self, Origin)>, Fatal> {
         if let Some(found) = Self::from_environment()? {
-            return Ok((found, Origin::Environment));
+            return Ok(Some((found, Origin::Environment)));
         }
         if let Some(found) = Self::read(dir)? {
-            return Ok((found, Origin::File));
+            return Ok(Some((found, Origin::File)));
+        }
+        if has_root {
+            return Ok(None);
         }
         let fresh = Self::generate(entropy);
         fresh.write(dir)?;
-        Ok((fresh, Origin::Generated))
+        Ok(Some((fresh, Origin::Generated)))
     }
 
     fn checked(self) -> Result<Self, Fatal> {

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use cairn_model::{DiskId, NodeId, format_version};
@@ -40,7 +41,10 @@ impl Directories {
     /// contents must not pass for an old one.
     pub(crate) fn open(dirs: &[PathBuf], entropy: &dyn Entropy) -> Result<Self, Fatal> {
         for dir in dirs {
-            std::fs::create_dir_all(dir).map_err(|error| Fatal::new(dir.display(), error))?;
+            // Metadata holds secret keys: nobody else may look in.
+            let mut builder = std::fs::DirBuilder::new();
+            let made = builder.recursive(true).mode(0o700).create(dir);
+            made.map_err(|error| Fatal::new(dir.display(), error))?;
         }
         let found = dirs
             .iter()

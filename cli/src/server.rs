@@ -48,8 +48,11 @@ async fn serve(args: ServerArgs) -> Result<(), Fatal> {
     let parts = parts::open(&directories, Arc::clone(&clock), Arc::clone(&entropy)).await?;
     let disks = parts.disks();
     cluster::ensure(parts.metadata.as_ref(), &directories, &disks, args.coding).await?;
-    let (root, origin) = Credentials::find(directories.first()?, entropy.as_ref())?;
-    users::ensure_root(parts.metadata.as_ref(), &root).await?;
+    let has_root = users::has_root(parts.metadata.as_ref()).await?;
+    let root = Credentials::find(directories.first()?, has_root, entropy.as_ref())?;
+    if let Some((root, _)) = &root {
+        users::ensure_root(parts.metadata.as_ref(), root).await?;
+    }
     if let Some(bootstrap) = &bootstrap {
         users::apply_bootstrap(parts.metadata.as_ref(), bootstrap).await?;
     }
@@ -61,7 +64,7 @@ async fn serve(args: ServerArgs) -> Result<(), Fatal> {
     let address = listener
         .local_addr()
         .map_err(|error| Fatal::new("listen", error))?;
-    greet(address, &root, origin);
+    greet(address, root.as_ref());
     let listen = |kind| signal(kind).map_err(|error| Fatal::new("signals", error));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -88,19 +91,24 @@ async fn wait_for_signal(terminate: &mut Signal, interrupt: &mut Signal) {
 }
 
 /// What a newcomer pastes next. Generated credentials are shown this once.
-fn greet(address: SocketAddr, root: &Credentials, origin: Origin) {
+fn greet(address: SocketAddr, root: Option<&(Credentials, Origin)>) {
     let endpoint = format!("http://{address}");
     console::line(format_args!("cairn is ready on {endpoint}"));
-    match origin {
-        Origin::Environment => console::line("root credentials: from the environment"),
-        Origin::File => console::line(
-            "root credentials: as printed at the first start (kept in the first directory)",
-        ),
-        Origin::Generated => {
-            let Credentials {
+    match root {
+        None => console::line("root credentials: those the environment gave at an earlier start"),
+        Some((_, Origin::Environment)) => console::line("root credentials: from the environment"),
+        Some((_, Origin::File)) => {
+            console::line(
+                "root credentials: as printed at the first start (kept in the first directory)",
+            );
+        }
+        Some((
+            Credentials {
                 access_key,
                 secret_key,
-            } = root;
+            },
+            Origin::Generated,
+        )) => {
             console::line(format_args!(
                 "\nroot credentials, generated and shown this once:\n\
                  \n  export AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret_key} AWS_DEFAULT_REGION=us-east-1\n\

@@ -127,6 +127,9 @@ impl Scene {
 
     fn clear(&self) -> Outcome {
         let uploads = self.send(&self.on_bucket("GET").query("uploads", ""))?;
+        if uploads.status == 404 {
+            return Ok(());
+        }
         let uploads = document(&uploads, "ListMultipartUploadsResult")?;
         for upload in uploads.all("Upload") {
             let (Some(key), Some(id)) = (upload.child("Key"), upload.child("UploadId")) else {
@@ -138,12 +141,7 @@ impl Scene {
         for key in document(&listing, "ListBucketResult")?.texts("Contents/Key") {
             self.send(&self.on("DELETE", &key))?;
         }
-        let removed = self.send(&self.on_bucket("DELETE"))?;
-        if removed.status == 404 {
-            Ok(())
-        } else {
-            status(&removed, 204)
-        }
+        status(&self.send(&self.on_bucket("DELETE"))?, 204)
     }
 
     /// A call on the bucket.

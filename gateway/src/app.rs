@@ -30,7 +30,13 @@ const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
 /// The id of a request, in every answer and log line of it.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestId(pub(crate) String);
+struct RequestId(String);
+
+impl RequestId {
+    fn draw(inner: &Inner) -> Self {
+        Self(format!("{:016X}", inner.entropy.next_u64()))
+    }
+}
 
 /// All routes.
 pub(crate) fn router(inner: Arc<Inner>) -> Router {
@@ -52,7 +58,7 @@ pub(crate) async fn respond(
     router: &Router,
     mut request: Request<Body>,
 ) -> Response<Body> {
-    let id = RequestId(format!("{:016X}", inner.entropy.next_u64()));
+    let id = RequestId::draw(inner);
     request.extensions_mut().insert(id.clone());
     let mut response = if is_reserved_key(inner, &request) {
         s3(State(Arc::clone(inner)), request).await
@@ -62,6 +68,19 @@ pub(crate) async fn respond(
             Err(never) => match never {},
         }
     };
+    stamp(inner, &id, response.headers_mut());
+    response
+}
+
+/// Refuses a request before it has a route.
+pub(crate) fn refuse<B>(inner: &Inner, request: &Request<B>, refused: &S3Error) -> Response<Body> {
+    let id = RequestId::draw(inner);
+    let context = error::Context {
+        resource: request.uri().path(),
+        request_id: &id.0,
+        host_id: Some(&inner.settings.name),
+    };
+    let mut response = refused.respond(request.method(), &context).map(Body::from);
     stamp(inner, &id, response.headers_mut());
     response
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use cairn_rpc::{MetadataError, MetadataService};
 use cairn_wire::metadata as wire;
 use cairn_wire::metadata::answer::Answer;
+use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query;
 use cairn_world::Clock;
 
@@ -79,8 +80,39 @@ impl Metadata {
         Self { service, clock }
     }
 
-    pub(crate) fn service(&self) -> &Arc<dyn MetadataService> {
-        &self.service
+    /// Sends a command once. No answer in time is an unknown outcome.
+    pub(crate) async fn propose(
+        &self,
+        session: u64,
+        operation: u64,
+        command: Command,
+    ) -> Result<wire::Reply, MetadataError> {
+        tokio::select! {
+            biased;
+            outcome = self.service.propose(session, operation, command) => outcome,
+            () = self.clock.sleep(tuning::METADATA_PATIENCE) => Err(MetadataError::Unknown),
+        }
+    }
+
+    async fn query(&self, query: wire::Query) -> Result<wire::Answer, MetadataError> {
+        tokio::select! {
+            biased;
+            outcome = self.service.query(query) => outcome,
+            () = self.clock.sleep(tuning::METADATA_PATIENCE) => {
+                Err(MetadataError::Unavailable("no answer in time".to_owned()))
+            }
+        }
+    }
+
+    /// Says that sessions are alive.
+    pub(crate) async fn keep_alive(&self, sessions: &[u64]) -> Result<(), MetadataError> {
+        tokio::select! {
+            biased;
+            outcome = self.service.keep_alive(sessions) => outcome,
+            () = self.clock.sleep(tuning::METADATA_PATIENCE) => {
+                Err(MetadataError::Unavailable("no answer in time".to_owned()))
+            }
+        }
     }
 
     pub(crate) fn pause(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
@@ -94,7 +126,7 @@ impl Metadata {
             let sent = wire::Query {
                 query: Some(query.clone()),
             };
-            let why = match self.service.query(sent).await {
+            let why = match self.query(sent).await {
                 Ok(answer) => {
                     return answer.answer.ok_or(QueryError::Protocol("an empty answer"));
                 }
@@ -121,7 +153,7 @@ impl Metadata {
         let query = wire::Query {
             query: Some(Query::GetSessions(wire::GetSessions {})),
         };
-        self.service.query(query).await.is_ok()
+        self.query(query).await.is_ok()
     }
 }
 

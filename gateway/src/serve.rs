@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use cairn_model::limits;
-use cairn_s3::{Code, S3Error, error};
+use cairn_s3::{Code, S3Error};
 use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
@@ -30,7 +30,7 @@ use tokio::sync::Semaphore;
 
 use self::connection::{Connection, Exchange};
 use crate::gateway::Gateway;
-use crate::tuning;
+use crate::{app, tuning};
 
 /// hyper's buffer per connection and direction.
 pub(crate) const BUFFER_LEN: usize = 128 << 10;
@@ -137,29 +137,23 @@ impl Gateway {
         let response = if framed {
             self.respond(request).await
         } else {
-            doubtful_framing(&request)
+            self.doubtful_framing(&request)
         };
         response.map(|body| Answer {
             body,
             _ending: ending,
         })
     }
-}
 
-/// Two lengths for one body: whoever reads the other one sees another request in it.
-fn doubtful_framing(request: &Request<Incoming>) -> Response<Body> {
-    let message = "Content-Length and Transfer-Encoding must not be given together.";
-    let context = error::Context {
-        resource: request.uri().path(),
-        request_id: "",
-        host_id: None,
-    };
-    let refused = S3Error::because(Code::BadRequest, message);
-    let mut response = refused.respond(request.method(), &context).map(Body::from);
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
-    response
+    /// Two lengths for one body: whoever reads the other one sees another request in it.
+    fn doubtful_framing(&self, request: &Request<Incoming>) -> Response<Body> {
+        let message = "Content-Length and Transfer-Encoding must not be given together.";
+        let refused = S3Error::because(Code::BadRequest, message);
+        let mut response = app::refuse(&self.inner, request, &refused);
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+        response
+    }
 }
 
 /// Tells the connection that an answer has been sent, or given up.

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+/// Longest wait for one answer of the metadata.
+pub(crate) const METADATA_PATIENCE: Duration = Duration::from_secs(10);
 /// Sends of one metadata call that found no leader or nobody at all.
 pub(crate) const METADATA_ATTEMPTS: u32 = 8;
 /// Pause before the second send; doubles up to [`METADATA_PAUSE_MAX`].

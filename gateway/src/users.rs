@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cairn_s3::head::Head;
 use cairn_s3::sigv4::{Authenticated, SecretKey, Secrets, Verifier};
-use cairn_s3::{S3Error, Timestamp};
+use cairn_s3::{Code, S3Error, Timestamp};
 use cairn_wire::metadata as wire;
 use cairn_world::Clock;
 
@@ -46,17 +46,31 @@ pub(crate) struct Users {
     met: Mutex<BTreeMap<String, (Duration, Arc<User>)>>,
 }
 
-/// Gives one user's secret, and notes which access key was asked for.
-struct OneSecret<'a> {
-    known: Option<(&'a str, &'a User)>,
-    asked: Mutex<Option<String>>,
+/// The access key a verifier asked for, and its user where one is believed.
+type Asked = (String, Option<Arc<User>>);
+
+/// Gives the secrets of users believed at a moment, and notes the one that was asked for.
+struct Believed<'a> {
+    users: &'a Users,
+    now: Duration,
+    asked: Mutex<Option<Asked>>,
 }
 
-impl Secrets for OneSecret<'_> {
+impl Believed<'_> {
+    fn asked(self) -> Option<Asked> {
+        self.asked
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Secrets for Believed<'_> {
     fn secret(&self, access_key: &str) -> Option<SecretKey> {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(access_key.to_owned());
-        let (known, user) = self.known?;
-        (known == access_key).then(|| user.secret.clone())
+        let user = self.users.believed(access_key, self.now);
+        let secret = user.as_ref().map(|user| user.secret.clone());
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((access_key.to_owned(), user));
+        secret
     }
 }
 
@@ -78,61 +92,65 @@ impl Users {
         &self,
         head: &Head,
     ) -> Result<(Authenticated, Arc<User>), S3Error> {
-        // The verifier asks for the secret late, once the head makes sense: a first pass finds out
-        // whose it needs.
-        let now = Timestamp::from_millis(self.clock.wall());
-        let nobody = OneSecret {
-            known: None,
+        let wall = Timestamp::from_millis(self.clock.wall());
+        let (verified, asked) = self.verify(head, wall);
+        match (verified, asked) {
+            (Ok(authenticated), Some((_, Some(user)))) => return Ok((authenticated, user)),
+            // The verifier asks for a secret late, once the head makes sense. The user it needs is
+            // not believed yet: read it and verify again.
+            (Err(_), Some((access_key, None))) => {
+                self.read(&access_key).await.map_err(error::of_query)?;
+            }
+            (Err(refused), _) => return Err(refused),
+            (Ok(_), _) => return Err(S3Error::new(Code::InternalError)),
+        }
+        match self.verify(head, wall) {
+            (Ok(authenticated), Some((_, Some(user)))) => Ok((authenticated, user)),
+            (Err(refused), _) => Err(refused),
+            (Ok(_), _) => Err(S3Error::new(Code::InternalError)),
+        }
+    }
+
+    fn verify(
+        &self,
+        head: &Head,
+        wall: Timestamp,
+    ) -> (Result<Authenticated, S3Error>, Option<Asked>) {
+        let believed = Believed {
+            users: self,
+            now: self.clock.monotonic(),
             asked: Mutex::default(),
         };
-        let refused = match self.verifier.verify(head, &nobody, now) {
-            Err(refused) => refused,
-            Ok(_) => S3Error::new(cairn_s3::Code::InternalError),
-        };
-        let asked = nobody
-            .asked
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(access_key) = asked else {
-            return Err(refused);
-        };
-        let Some(user) = self.user(&access_key).await.map_err(error::of_query)? else {
-            return Err(refused);
-        };
-        let somebody = OneSecret {
-            known: Some((&access_key, &user)),
-            asked: Mutex::default(),
-        };
-        let authenticated = self.verifier.verify(head, &somebody, now)?;
-        Ok((authenticated, user))
+        let verified = self.verifier.verify(head, &believed, wall);
+        (verified, believed.asked())
     }
 
     fn met(&self) -> MutexGuard<'_, BTreeMap<String, (Duration, Arc<User>)>> {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn user(&self, access_key: &str) -> Result<Option<Arc<User>>, QueryError> {
+    /// A user read within the last second.
+    fn believed(&self, access_key: &str, now: Duration) -> Option<Arc<User>> {
+        let met = self.met();
+        let (read, user) = met.get(access_key)?;
+        (now.saturating_sub(*read) < tuning::USER_CACHE).then(|| Arc::clone(user))
+    }
+
+    async fn read(&self, access_key: &str) -> Result<(), QueryError> {
         let now = self.clock.monotonic();
-        if let Some((read, user)) = self.met().get(access_key)
-            && now.saturating_sub(*read) < tuning::USER_CACHE
-        {
-            return Ok(Some(Arc::clone(user)));
-        }
         let query = wire::GetUser {
             access_key: access_key.to_owned(),
         };
         let found = self.metadata.user(query).await?.users.pop();
         let mut met = self.met();
-        let Some(row) = found else {
-            met.remove(access_key);
-            return Ok(None);
-        };
         if met.len() >= tuning::USER_CACHE_LEN {
             met.clear();
         }
-        let user = Arc::new(User::from(row));
-        met.insert(access_key.to_owned(), (now, Arc::clone(&user)));
-        Ok(Some(user))
+        match found {
+            Some(row) => met.insert(access_key.to_owned(), (now, Arc::new(User::from(row)))),
+            None => met.remove(access_key),
+        };
+        Ok(())
     }
 
     /// Forgets a user that has just been changed or removed.

@@ -19,13 +19,16 @@
 //!   what it has acknowledged is gone.
 //!
 //! [`format`] the bytes; [`index`] what is where; [`segments`] the files; [`writer`] builds, writes
-//! and syncs one group; [`recovery`] reads it all back; [`log`] the handle callers hold and the
-//! thread behind it. The bytes are described in `docs/formats/journal.md`.
+//! and syncs one group; [`recovery`] reads it all back, [`opening`] does so or begins anew;
+//! [`log`] the handle callers hold, [`reading`] its reading side, [`driver`] its writing side. The bytes are described in `docs/formats/journal.md`.
 
+mod driver;
 mod format;
 mod identity;
 mod index;
 mod log;
+mod opening;
+mod reading;
 mod recovery;
 mod segments;
 mod settings;

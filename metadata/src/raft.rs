@@ -18,6 +18,7 @@
 
 mod applier;
 mod commit;
+mod errors;
 mod generations;
 mod host;
 mod housekeeping;
@@ -32,10 +33,11 @@ mod types;
 
 pub use crate::journal::LogPosition;
 pub use applier::Applier;
-pub use generations::StoreFactory;
-pub use host::{
-    InitializeError, Member, OpenError, ProposeError, RaftHost, RaftMetrics, ReadError, UpkeepError,
+pub use errors::{
+    InitializeError, Member, OpenError, ProposeError, RaftMetrics, ReadError, UpkeepError,
 };
+pub use generations::StoreFactory;
+pub use host::RaftHost;
 pub use log_storage::LogStorage;
 pub use rows::{RunningHash, StateHash};
 pub use settings::RaftSettings;

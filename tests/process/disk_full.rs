@@ -12,12 +12,12 @@ use cairn_tests::skip;
 use cairn_tests::small_disk::SmallDisk;
 
 const BUCKET: &str = "full";
-const DISK_MIB: u32 = 1_600;
+const DISK_MIB: u32 = 1_000;
 const OBJECT_LEN: usize = 8 << 20;
 /// More than the disk can hold.
-const OBJECTS_MAX: u64 = 400;
+const OBJECTS_MAX: u64 = 200;
 /// How long space may take to come back.
-const RECLAIM_TRIES: u32 = 600;
+const RECLAIM_TRIES: u32 = 300;
 
 #[test]
 fn a_full_disk_refuses_writes_and_recovers_without_a_restart() {
@@ -53,6 +53,8 @@ fn a_full_disk_refuses_writes_and_recovers_without_a_restart() {
     }
     judge(client, &mut oracle);
 
+    let start = std::fs::metadata("/proc/self").is_ok();
+    let _ = start;
     wait_for_space(client, &mut oracle);
     let refilled = fill(client, &mut oracle);
     assert!(
@@ -109,7 +111,7 @@ fn wait_for_space(client: &Client, oracle: &mut Oracle) {
         if put(client, oracle, OBJECTS_MAX, OBJECT_LEN) {
             return;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_secs(1));
     }
     panic!("no space came back after deletes");
 }

@@ -15,7 +15,10 @@ pub(crate) const START: WallMillis = 1_767_225_600_000;
 pub(crate) struct PausedClock(tokio::time::Instant);
 
 impl PausedClock {
-    #[expect(clippy::disallowed_methods, reason = "tokio's paused clock is the simulated one")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tokio's paused clock is the simulated one"
+    )]
     pub(crate) fn new() -> Self {
         Self(tokio::time::Instant::now())
     }

@@ -44,7 +44,12 @@ struct Generations(Arc<Mutex<BTreeMap<String, MemoryStore>>>);
 impl StoreFactory for Generations {
     fn open(&self, name: &str) -> Result<Arc<dyn OrderedStore>, StoreError> {
         let mut stores = self.0.lock().unwrap();
-        Ok(Arc::new(stores.entry(name.to_owned()).or_insert_with(MemoryStore::new).clone()))
+        Ok(Arc::new(
+            stores
+                .entry(name.to_owned())
+                .or_insert_with(MemoryStore::new)
+                .clone(),
+        ))
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
@@ -66,7 +71,10 @@ impl Machine {
     /// The machine at its next boot.
     pub(crate) fn after_power_cut(&self, seed: u64) -> Self {
         let stores = self.generations.0.lock().unwrap();
-        let kept = stores.iter().map(|(name, store)| (name.clone(), store.crash())).collect();
+        let kept = stores
+            .iter()
+            .map(|(name, store)| (name.clone(), store.crash()))
+            .collect();
         Self {
             disk: self.disk.after_crash(seed),
             index: self.index.crash(),
@@ -81,15 +89,25 @@ impl Machine {
         let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(self.seed));
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let storage = self.storage(Arc::clone(&disk), &entropy)?;
-        let host = self.host(disk, Arc::clone(&clock), Arc::clone(&entropy)).await?;
+        let host = self
+            .host(disk, Arc::clone(&clock), Arc::clone(&entropy))
+            .await?;
         let metadata = Arc::new(Metadata::new(host, Arc::clone(&clock)));
-        let disk_id = storage.disks().first().and_then(|status| status.disk).ok_or("no disk")?;
+        let disk_id = storage
+            .disks()
+            .first()
+            .and_then(|status| status.disk)
+            .ok_or("no disk")?;
         introduce(metadata.as_ref(), disk_id).await?;
         let shards: Arc<dyn ShardService> = Arc::clone(&storage) as _;
         let service: Arc<dyn MetadataService> = Arc::clone(&metadata) as _;
         let nodes = vec![(disk_id, shards)];
         let gateway = Gateway::new(GatewaySettings::default(), clock, entropy, service, nodes);
-        Ok(Node { gateway, metadata, storage })
+        Ok(Node {
+            gateway,
+            metadata,
+            storage,
+        })
     }
 
     fn storage(
@@ -97,7 +115,10 @@ impl Machine {
         disk: Arc<dyn Disk>,
         entropy: &Arc<dyn Entropy>,
     ) -> Result<Arc<StorageNode>, String> {
-        let source = DiskSource { disk, index: Arc::new(self.index.clone()) };
+        let source = DiskSource {
+            disk,
+            index: Arc::new(self.index.clone()),
+        };
         let settings = StorageSettings::inline(SEGMENT);
         StorageNode::open(CLUSTER, NodeId(NODE), vec![source], &settings, entropy)
             .map(Arc::new)
@@ -111,7 +132,7 @@ impl Machine {
         entropy: Arc<dyn Entropy>,
     ) -> Result<RaftHost, String> {
         let mut settings = RaftSettings::new(CLUSTER, NODE).inline();
-        settings.journal.segment_len = 256 << 10;
+        settings.journal.segment_len = 512 << 10;
         settings.journal.segments = 2;
         // Syncs, snapshots and ring turns must happen within a short workload.
         settings.sync_entries = 7;
@@ -122,10 +143,19 @@ impl Machine {
             .await
             .map_err(|error| error.to_string())?;
         if !host.is_initialized() {
-            let member = Member { id: NODE, address: String::new() };
-            host.initialize(vec![member]).await.map_err(|error| error.to_string())?;
+            let member = Member {
+                id: NODE,
+                address: String::new(),
+            };
+            host.initialize(vec![member])
+                .await
+                .map_err(|error| error.to_string())?;
         }
-        Ok(host)
+        if host.wait_ready(std::time::Duration::from_secs(30)).await {
+            Ok(host)
+        } else {
+            Err("the voter does not take up its office".to_owned())
+        }
     }
 }
 
@@ -139,7 +169,11 @@ pub(crate) struct Node {
 impl Node {
     /// An orderly end.
     pub(crate) async fn stop(self) -> Result<(), String> {
-        self.metadata.host().shutdown().await.map_err(|error| error.to_string())?;
+        self.metadata
+            .host()
+            .shutdown()
+            .await
+            .map_err(|error| error.to_string())?;
         self.storage.close().map_err(|error| error.to_string())
     }
 }
@@ -148,13 +182,22 @@ impl Node {
 async fn introduce(metadata: &Metadata, disk: DiskId) -> Result<(), String> {
     let class = StorageClass {
         name: "STANDARD".into(),
-        coding: Some(Coding { data: 1, parity: 0, cell: 65_536, layout: 1 }),
+        coding: Some(Coding {
+            data: 1,
+            parity: 0,
+            cell: 65_536,
+            layout: 1,
+        }),
         domain: "disk".into(),
     };
     let init = InitCluster {
         cluster: CLUSTER.to_vec().into(),
         generation: 1,
-        disks: vec![DiskRow { disk: disk.0.to_vec().into(), node: NODE, zone: String::new() }],
+        disks: vec![DiskRow {
+            disk: disk.0.to_vec().into(),
+            node: NODE,
+            zone: String::new(),
+        }],
         classes: vec![class],
         partition_bits: 2,
         slots: vec![0; 8].into(),
@@ -167,8 +210,14 @@ async fn introduce(metadata: &Metadata, disk: DiskId) -> Result<(), String> {
         root: true,
         ..User::default()
     };
-    for command in [Command::InitCluster(init), Command::PutUser(PutUser { user: Some(user) })] {
-        let reply = metadata.propose(0, 0, command).await.map_err(|error| error.to_string())?;
+    for command in [
+        Command::InitCluster(init),
+        Command::PutUser(PutUser { user: Some(user) }),
+    ] {
+        let reply = metadata
+            .propose(0, 0, command)
+            .await
+            .map_err(|error| error.to_string())?;
         if !matches!(reply.refusal(), Refusal::None | Refusal::AlreadyInitialized) {
             return Err(format!("{reply:?}"));
         }

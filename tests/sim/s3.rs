@@ -22,7 +22,10 @@ impl Answer {
     }
 
     pub(crate) fn text(&self) -> String {
-        self.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default()
+        self.body
+            .as_ref()
+            .map(|body| String::from_utf8_lossy(body).into_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -31,16 +34,28 @@ pub(crate) async fn send(node: &Node, call: Call) -> Answer {
     let request = request(call);
     let response = node.gateway.respond(request).await;
     let status = response.status().as_u16();
-    let etag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+    let etag = response
+        .headers()
+        .get("etag")
+        .and_then(|tag| tag.to_str().ok())
+        .map(str::to_owned);
     let body = response.into_body().collect().await;
-    let body = body.map(|body| body.to_bytes()).map_err(|error| error.to_string());
+    let body = body
+        .map(|body| body.to_bytes())
+        .map_err(|error| error.to_string());
     Answer { status, etag, body }
 }
 
 fn request(mut call: Call) -> Request<Full<Bytes>> {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap()
+        .as_secs();
     call.clock_ahead = i64::try_from(START / 1_000).unwrap() - i64::try_from(now).unwrap();
-    let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY);
+    let credentials = Credentials {
+        access_key: ACCESS_KEY.into(),
+        secret_key: SECRET_KEY.into(),
+    };
     let encoded = call.encode("sim", &credentials, "us-east-1");
     let head = String::from_utf8(encoded.head).unwrap();
     let mut lines = head.lines();

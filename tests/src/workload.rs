@@ -66,6 +66,8 @@ pub struct Worker {
     pub broken: Vec<Broken>,
     /// The last operation without a clear answer, for messages.
     pub last_unknown: String,
+    /// Nobody answers at the server's address any more.
+    gone: bool,
 }
 
 impl Worker {
@@ -81,6 +83,7 @@ impl Worker {
             acknowledged: 0,
             broken: Vec::new(),
             last_unknown: String::new(),
+            gone: false,
         }
     }
 
@@ -92,13 +95,15 @@ impl Worker {
             Ok(response) => format!("{} {}", response.status, response.text()),
             Err(error) => error.to_string(),
         };
+        self.gone |= matches!(result, Err(HttpError::Connect(_)));
         self.last_unknown = format!("{} {} {:?}: {outcome}", call.method, call.path, call.query);
         result
     }
 
     /// Runs operations until told to stop or until one has no answer.
     pub fn run(&mut self, client: &Client, stop: &AtomicBool) {
-        while !stop.load(Ordering::Relaxed) {
+        self.gone = false;
+        while !self.gone && !stop.load(Ordering::Relaxed) {
             let answer = self.step(client);
             self.acknowledged += u64::from(answer == Answer::Acknowledged);
             if answer == Answer::Unknown {
@@ -221,11 +226,15 @@ impl Worker {
         };
         let answer = self.complete(client, &upload);
         if answer == Answer::Refused {
-            let what = format!("upload {} with acknowledged parts was refused", upload.id);
-            self.broken.push(Broken {
-                key: upload.key,
-                what,
-            });
+            if self.gone {
+                self.left_open = Some(upload);
+            } else {
+                let what = format!("upload {} with acknowledged parts was refused", upload.id);
+                self.broken.push(Broken {
+                    key: upload.key,
+                    what,
+                });
+            }
         }
         answer
     }

@@ -4,7 +4,7 @@ use cairn_rpc::MetadataService;
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
-use cairn_wire::metadata::{GetCluster, GetUser, PutSettings, PutUser, User};
+use cairn_wire::metadata::{GetCluster, GetUser, ListUsers, PutSettings, PutUser, User};
 
 use super::cluster::{ask, command};
 use crate::bootstrap::Bootstrap;
@@ -13,6 +13,14 @@ use crate::{Fatal, console};
 
 /// The id of the cluster's own root.
 const ROOT: &str = "root";
+
+/// Whether the store has a root user that can sign.
+pub(super) async fn has_root(metadata: &dyn MetadataService) -> Result<bool, Fatal> {
+    let Kind::Users(found) = ask(metadata, Asked::ListUsers(ListUsers {})).await? else {
+        return Err(Fatal::new("metadata", "another answer than asked"));
+    };
+    Ok(found.users.iter().any(|user| user.root))
+}
 
 /// Makes sure that root signs with these credentials.
 pub(super) async fn ensure_root(

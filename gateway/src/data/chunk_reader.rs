@@ -25,6 +25,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use crate::data::layout;
+use crate::data::nodes::Failing;
 use crate::data::session::Entered;
 use crate::data::view::View;
 use crate::data::{DataPath, ReadError};
@@ -341,12 +342,12 @@ async fn read_shard(
         let call = service.read(ShardRead { disk, ..read });
         match path.within(tuning::SHARD_READ_PATIENCE, call).await {
             Ok(cells) => {
-                path.nodes.served(disk);
+                path.nodes.served_read(disk);
                 return Ok(cells);
             }
             Err(failed) => {
                 if matches!(failed, ShardError::Failed(_) | ShardError::Unavailable(_)) {
-                    path.nodes.failed(disk);
+                    path.nodes.failed(disk, Failing::Everything);
                 }
                 if failed != ShardError::Missing {
                     error = failed;

@@ -22,6 +22,7 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use sha2::Digest as _;
 
+use crate::data::nodes::Failing;
 use crate::data::session::Entered;
 use crate::data::view::View;
 use crate::data::{DataPath, WriteError, ack};
@@ -195,6 +196,7 @@ impl Sealing<'_> {
     async fn receipts(&self, lanes: Vec<Lane>, trailer: ShardTrailer) -> Option<ack::Met> {
         let mut durable: Vec<(DiskId, bool)> =
             lanes.iter().map(|lane| (lane.disk, false)).collect();
+        let asked: Vec<bool> = lanes.iter().map(|lane| lane.upload.is_some()).collect();
         let mut sealing: FuturesUnordered<_> = (0_u8..)
             .zip(lanes)
             .filter_map(|(shard, lane)| Some((shard, lane.upload?)))
@@ -220,9 +222,14 @@ impl Sealing<'_> {
             }
             met = now_met;
         }
-        for (disk, durable) in &durable {
+        // Only those that were asked: of the others nothing new is known.
+        for (disk, durable) in durable
+            .iter()
+            .zip(&asked)
+            .filter_map(|(one, asked)| asked.then_some(one))
+        {
             if !durable {
-                self.path.nodes.failed(*disk);
+                self.path.nodes.failed(*disk, Failing::Everything);
             }
         }
         met
@@ -259,7 +266,15 @@ impl Sealing<'_> {
 impl Lane {
     fn fail(&mut self, path: &DataPath, error: &ShardError) {
         tracing::warn!(disk = %self.disk, %error, "a disk fell out of an upload");
-        path.nodes.failed(self.disk);
+        let room = matches!(error, ShardError::Full);
+        path.nodes.failed(
+            self.disk,
+            if room {
+                Failing::Room
+            } else {
+                Failing::Everything
+            },
+        );
         self.upload = None;
     }
 }
@@ -267,7 +282,7 @@ impl Lane {
 /// Draws an incarnation whose partition is fully up, else one that meets the rule. Where none does,
 /// all disks of the last are asked: they may be better than their memory.
 fn draw(path: &DataPath, view: &View, session: &Entered, coding: Coding) -> Draw {
-    let up = path.nodes.up();
+    let up = path.nodes.writable();
     let stamp = || session.stamp(view.group, view.generation);
     let stamps = (0..tuning::INCARNATION_DRAWS).map(|_| stamp());
     let drawn = cairn_placement::draw(view.table(), &up, coding, stamps);
@@ -318,7 +333,7 @@ async fn prepare(
         match outcome {
             None => {}
             Some(Ok(upload)) => {
-                path.nodes.served(*disk);
+                path.nodes.took_write(*disk);
                 lane.upload = Some(upload);
             }
             Some(Err(ShardError::StaleEpoch { .. } | ShardError::NotMine)) => stale = true,

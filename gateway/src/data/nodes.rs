@@ -10,11 +10,21 @@ use cairn_world::Clock;
 
 use crate::tuning;
 
+/// What a disk failed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Failing {
+    /// It has no room: only writes pass it over.
+    Room,
+    /// It does not work, or does not answer.
+    Everything,
+}
+
 /// A disk that failed lately.
 #[derive(Clone, Copy, Debug)]
 struct Down {
     until: Duration,
     pause: Duration,
+    failing: Failing,
 }
 
 /// The storage nodes by disk, and a short memory of failures. The memory only steers: a disk in it
@@ -52,15 +62,18 @@ impl Nodes {
         self.down.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the disk is known and has not failed a call lately.
+    /// Whether the disk can be read from: it is known and has not failed a call lately.
     pub(crate) fn is_up(&self, disk: DiskId) -> bool {
         let now = self.clock.monotonic();
         self.services.contains_key(&disk)
-            && self.down().get(&disk).is_none_or(|down| down.until <= now)
+            && self
+                .down()
+                .get(&disk)
+                .is_none_or(|down| down.until <= now || down.failing == Failing::Room)
     }
 
-    /// The disks that are up.
-    pub(crate) fn up(&self) -> BTreeSet<DiskId> {
+    /// The disks that can be written to.
+    pub(crate) fn writable(&self) -> BTreeSet<DiskId> {
         let now = self.clock.monotonic();
         let down = self.down();
         let is_up = |disk: &DiskId| down.get(disk).is_none_or(|down| down.until <= now);
@@ -68,22 +81,75 @@ impl Nodes {
     }
 
     /// Remembers that the disk failed a call just now.
-    pub(crate) fn failed(&self, disk: DiskId) {
+    pub(crate) fn failed(&self, disk: DiskId, failing: Failing) {
         let now = self.clock.monotonic();
         let mut all = self.down();
         let before = all.get(&disk).copied();
-        if before.is_some_and(|down| now < down.until) {
+        if before.is_some_and(|down| now < down.until && down.failing >= failing) {
             return;
         }
         let pause = before.map_or(tuning::DISK_DOWN, |down| {
             (down.pause * 2).min(tuning::DISK_DOWN_MAX)
         });
         let until = now.saturating_add(pause);
-        all.insert(disk, Down { until, pause });
+        let down = Down {
+            until,
+            pause,
+            failing,
+        };
+        all.insert(disk, down);
     }
 
-    /// Remembers that the disk served a call just now.
-    pub(crate) fn served(&self, disk: DiskId) {
+    /// Remembers that the disk took a write just now.
+    pub(crate) fn took_write(&self, disk: DiskId) {
         self.down().remove(&disk);
+    }
+
+    /// Remembers that the disk served a read just now: that says nothing of its room.
+    pub(crate) fn served_read(&self, disk: DiskId) {
+        let mut down = self.down();
+        if down
+            .get(&disk)
+            .is_some_and(|down| down.failing == Failing::Everything)
+        {
+            down.remove(&disk);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{FakeDisks, HandClock};
+
+    #[test]
+    fn a_disk_without_room_is_read_and_one_that_fails_is_left_alone_ever_longer() {
+        let clock = Arc::new(HandClock::new());
+        let nodes = Nodes::new(FakeDisks::new().services(2), clock.clone());
+        let disk = FakeDisks::id(0);
+        let judge = || (nodes.is_up(disk), nodes.writable().contains(&disk));
+        assert_eq!(judge(), (true, true));
+        nodes.failed(disk, Failing::Room);
+        assert_eq!(judge(), (true, false));
+        nodes.served_read(disk);
+        assert_eq!(judge(), (true, false), "a read says nothing of room");
+        nodes.failed(disk, Failing::Everything);
+        assert_eq!(judge(), (false, false), "worse is believed at once");
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            let begun = clock.monotonic();
+            while !nodes.is_up(disk) {
+                clock.advance(Duration::from_secs(1));
+            }
+            pauses.push((clock.monotonic() - begun).as_secs());
+            nodes.failed(disk, Failing::Everything);
+        }
+        assert!(
+            pauses.is_sorted() && pauses[0] < 5 && pauses[7] == 60,
+            "{pauses:?}"
+        );
+        nodes.took_write(disk);
+        assert_eq!(judge(), (true, true));
+        assert!(!nodes.is_up(FakeDisks::id(7)), "a stranger");
     }
 }

@@ -145,11 +145,11 @@ impl Entered {
     }
 
     async fn send(&self, operation: u64, command: Command) -> Result<wire::Reply, CommitError> {
-        let service = self.metadata.service();
-        let reply = service
+        let sent = self
+            .metadata
             .propose(self.session.id, operation, command)
-            .await
-            .map_err(commit_error)?;
+            .await;
+        let reply = sent.map_err(commit_error)?;
         check(reply)
     }
 }
@@ -269,7 +269,7 @@ impl Sessions {
         let mut backoff = Backoff::new();
         let mut attempt = 1;
         loop {
-            let sent = self.metadata.service().propose(0, 0, command.clone()).await;
+            let sent = self.metadata.propose(0, 0, command.clone()).await;
             let error = match sent.map_err(commit_error).and_then(check) {
                 Ok(reply) => return self.session(reply.number, begun),
                 Err(error) => error,
@@ -328,7 +328,7 @@ impl Sessions {
         if open.is_empty() {
             return;
         }
-        if let Err(error) = self.metadata.service().keep_alive(&open).await {
+        if let Err(error) = self.metadata.keep_alive(&open).await {
             tracing::warn!(%error, "sessions could not be kept alive");
         }
     }
@@ -381,7 +381,7 @@ impl Sessions {
         });
         let mut backoff = Backoff::new();
         for _ in 0..tuning::METADATA_ATTEMPTS {
-            let sent = self.metadata.service().propose(0, 0, command.clone()).await;
+            let sent = self.metadata.propose(0, 0, command.clone()).await;
             match sent.map_err(commit_error).and_then(check) {
                 Ok(_) | Err(CommitError::RetryUpload) => {
                     tracing::debug!(session = session.id, "session ended");

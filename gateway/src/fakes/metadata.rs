@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     LostAndUnknown,
     /// Nobody there.
     Unavailable,
+    /// No answer ever.
+    Hangs,
     /// Refused.
     Refuse(Refusal),
 }
@@ -208,16 +210,21 @@ impl MetadataService for FakeMetadata {
         operation: u64,
         command: Command,
     ) -> Result<wire::Reply, MetadataError> {
+        // Faults strike what clients ask for, not the keeping of sessions.
+        let fault = self.edit(|state| {
+            if session == 0 {
+                None
+            } else {
+                state.faults.pop_front()
+            }
+        });
+        if fault == Some(Fault::Hangs) {
+            std::future::pending::<()>().await;
+        }
         let mut state = self.0.lock().unwrap();
         if state.down {
             return Err(MetadataError::Unavailable("down".to_owned()));
         }
-        // Faults strike what clients ask for, not the keeping of sessions.
-        let fault = if session == 0 {
-            None
-        } else {
-            state.faults.pop_front()
-        };
         match fault {
             Some(Fault::LostAndUnknown) => return Err(MetadataError::Unknown),
             Some(Fault::Unavailable) => return Err(MetadataError::Unavailable("fault".to_owned())),
@@ -226,7 +233,7 @@ impl MetadataService for FakeMetadata {
                 state.carry_out(session, operation, command);
                 return Err(MetadataError::Unknown);
             }
-            None => {}
+            Some(Fault::Hangs) | None => {}
         }
         Ok(state.carry_out(session, operation, command))
     }

@@ -13,7 +13,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cairn_model::limits;
@@ -39,6 +39,9 @@ enum Phase {
 struct State {
     phase: Phase,
     scan: HeadScan,
+    /// Who waits to read. hyper asks for the next head before the answer to the last is sent, so
+    /// the patience for it must be begun anew when it is.
+    reader: Option<Waker>,
 }
 
 /// The requests' side of a connection.
@@ -50,6 +53,7 @@ impl Exchange {
         Self(Arc::new(Mutex::new(State {
             phase: Phase::Idle,
             scan: HeadScan::default(),
+            reader: None,
         })))
     }
 
@@ -71,6 +75,9 @@ impl Exchange {
         let mut state = self.state();
         state.phase = Phase::Idle;
         state.scan = HeadScan::default();
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
     }
 }
 
@@ -192,6 +199,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
                 state.phase = Phase::Head;
                 state.scan.feed(read);
             }
+            state.reader = polled.is_pending().then(|| context.waker().clone());
             state.phase
         };
         if polled.is_ready() {

@@ -270,10 +270,18 @@ impl LapRuns {
             Record::Purged(upto) => self.start = self.start.max(upto.index.saturating_add(1)),
             Record::Vote(_) | Record::Committed(_) => return,
         }
-        while self.runs.back().is_some_and(|(first, _)| *first >= self.end) {
+        while self
+            .runs
+            .back()
+            .is_some_and(|(first, _)| *first >= self.end)
+        {
             self.runs.pop_back();
         }
-        while self.runs.get(1).is_some_and(|(next, _)| *next <= self.start) {
+        while self
+            .runs
+            .get(1)
+            .is_some_and(|(next, _)| *next <= self.start)
+        {
             self.runs.pop_front();
         }
         if self.end <= self.start {

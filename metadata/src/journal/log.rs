@@ -1,24 +1,18 @@
-//! The handle that callers hold, and the thread behind it.
+//! The handle that callers hold.
 //!
 //! A change is visible to readers when the call returns and durable when its `done` is called.
 //! Changes become durable in the order of the calls.
 
-use bytes::Bytes;
-use cairn_world::{AlignedBuf, Disk, DiskFile, DiskLock, Entropy};
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use cairn_world::{Disk, Entropy};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::watch;
 
-use super::format::{BLOCK, Record};
-use super::identity::{self, Identity};
-use super::index::{Found, Index, Location};
-use super::segments::Segments;
-use super::settings::READ_AHEAD;
-use super::writer::{Pending, Writer, Written};
-use super::{Driver, JournalError, JournalSettings, LogEntry, LogPosition, Vote, recovery};
+use super::driver::{self, Back, Front, Shared, lock};
+use super::format::Record;
+use super::writer::Pending;
+use super::{Driver, JournalError, JournalSettings, LogEntry, LogPosition, Vote, opening};
 
 /// Told once whether a change is durable. Runs on the journal's thread: it must not block.
 pub type Done = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
@@ -53,44 +47,10 @@ pub struct JournalUsage {
     pub groups: u64,
 }
 
-/// What callers and readers touch.
-struct Front {
-    index: Index,
-    queue: VecDeque<Pending>,
-    files: BTreeMap<u32, Arc<dyn DiskFile>>,
-    failed: Option<JournalError>,
-    closing: bool,
-    usage: JournalUsage,
-    /// Whether the newest committed position is on disk.
-    committed_written: bool,
-}
-
-/// What only the driver touches.
-struct Back {
-    writer: Writer,
-    staged: VecDeque<Pending>,
-    sealed: bool,
-    lock: Option<Box<dyn DiskLock>>,
-}
-
-struct Shared {
-    settings: JournalSettings,
-    front: Mutex<Front>,
-    wake: Condvar,
-    back: Mutex<Back>,
-    groups: watch::Sender<u64>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves the data as whole as its last statement did; the journal's own
-    // failure latch says whether it may be used.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// An open journal. Clones share it; the last one dropped stops it without sealing.
 #[derive(Clone)]
 pub struct Journal {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     thread: Arc<Thread>,
 }
 
@@ -151,12 +111,12 @@ impl Journal {
                     failed(error)
                 }
             })?;
-        let (mut writer, index) = open_or_create(disk, &settings, entropy)?;
+        let (mut writer, index) = opening::open_or_create(disk, &settings, entropy)?;
         writer.segments.fill().map_err(failed)?;
         let front = Front {
             index,
             queue: VecDeque::new(),
-            files: files(&writer),
+            files: driver::files(&writer),
             failed: None,
             closing: false,
             usage: JournalUsage::default(),
@@ -178,7 +138,7 @@ impl Journal {
         shared.note_usage(&lock(&shared.back).writer);
         let handle = match shared.settings.driver {
             Driver::Inline => None,
-            Driver::Thread => Some(spawn(&shared)?),
+            Driver::Thread => Some(driver::spawn(&shared)?),
         };
         let thread = Thread {
             shared: shared.clone(),
@@ -365,74 +325,6 @@ impl Journal {
         }
     }
 
-    /// Entries of `range` that are held, in order, until `max_bytes` of payload are exceeded; at
-    /// least one where there is one.
-    ///
-    /// # Errors
-    /// [`JournalError::Damaged`] where bytes on disk have changed; after a failure, that.
-    pub fn entries(
-        &self,
-        range: Range<u64>,
-        max_bytes: usize,
-    ) -> Result<Vec<LogEntry>, JournalError> {
-        let mut out = Vec::new();
-        let mut bytes = 0;
-        let mut window = Window::default();
-        let mut next = range.start;
-        while next < range.end {
-            let found = {
-                let front = self.usable()?;
-                next = next.max(front.index.first_index().unwrap_or(range.end));
-                if next >= range.end {
-                    break;
-                }
-                front.index.find(next)
-            };
-            let entry = match found {
-                None => break,
-                Some(Found::Ready(entry)) => entry,
-                Some(Found::OnDisk(position, serial, location)) => {
-                    match self.load(&mut window, location) {
-                        Ok(payload) => LogEntry { position, payload },
-                        // It may have been purged, and its place used again, while we read.
-                        Err(_) if !lock(&self.shared.front).index.holds(next, serial) => {
-                            window = Window::default();
-                            continue;
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-            };
-            bytes += entry.payload.len();
-            if bytes > max_bytes && !out.is_empty() {
-                break;
-            }
-            out.push(entry);
-            next += 1;
-        }
-        Ok(out)
-    }
-
-    fn load(&self, window: &mut Window, location: Location) -> Result<Bytes, JournalError> {
-        let handle = lock(&self.shared.front).files.get(&location.file).cloned();
-        let damaged = |reason: String| JournalError::Damaged {
-            file: format!("{}/segment-{:06}", self.shared.settings.dir, location.file),
-            from: location.offset,
-            to: location.offset + u64::from(location.len),
-            reason,
-        };
-        let Some(handle) = handle else {
-            return Err(damaged("its file is gone".to_owned()));
-        };
-        let payload = window
-            .read(handle.as_ref(), location)
-            .map_err(|error| damaged(error.to_string()))?;
-        match payload {
-            Some(payload) if super::format::entry_sum(&payload) == location.sum => Ok(payload),
-            _ => Err(damaged("an entry's bytes have changed".to_owned())),
-        }
-    }
-
     /// Makes everything durable, seals the journal and gives its lock back.
     ///
     /// # Errors
@@ -463,7 +355,7 @@ impl Journal {
         }
     }
 
-    fn usable(&self) -> Result<MutexGuard<'_, Front>, JournalError> {
+    pub(super) fn usable(&self) -> Result<MutexGuard<'_, Front>, JournalError> {
         let front = lock(&self.shared.front);
         match &front.failed {
             Some(error) => Err(error.clone()),
@@ -486,260 +378,5 @@ impl Journal {
             }
         }
         Ok(())
-    }
-}
-
-fn open_or_create(
-    disk: Arc<dyn Disk>,
-    settings: &JournalSettings,
-    entropy: &dyn Entropy,
-) -> Result<(Writer, Index), JournalError> {
-    let mut segments = Segments::open(disk.clone(), settings)?;
-    let wipe = |error: std::io::Error| JournalError::failed("wipe an unfinished journal", &error);
-    match identity::load(disk.as_ref(), settings)? {
-        Identity::Ready(keeper) => return recovery::recover(keeper, segments, settings),
-        Identity::Unfinished(slots, seed) => {
-            if recovery::was_used(&seed, &mut segments) {
-                return Err(no_identity(
-                    settings,
-                    "the identity says unfinished, the log does not",
-                ));
-            }
-            segments.clear().map_err(wipe)?;
-            drop(slots);
-        }
-        Identity::Missing | Identity::Unreadable => {
-            if !segments.is_empty() {
-                return Err(no_identity(
-                    settings,
-                    "there are segments and no readable identity",
-                ));
-            }
-        }
-    }
-    let (slots, seed) = identity::begin(disk.as_ref(), settings, entropy)?;
-    let mut writer = Writer::create(seed.clone(), segments, settings.group_len)?;
-    writer.keeper = Some(identity::finish(slots, seed, writer.lap)?);
-    Ok((writer, Index::new(settings.cache_len)))
-}
-
-fn no_identity(settings: &JournalSettings, reason: &str) -> JournalError {
-    JournalError::Damaged {
-        file: format!("{}/identity", settings.dir),
-        from: 0,
-        to: 2 * BLOCK as u64,
-        reason: reason.to_owned(),
-    }
-}
-
-fn files(writer: &Writer) -> BTreeMap<u32, Arc<dyn DiskFile>> {
-    writer
-        .segments
-        .iter()
-        .map(|(number, segment)| (number, segment.file.clone()))
-        .collect()
-}
-
-fn spawn(shared: &Arc<Shared>) -> Result<JoinHandle<()>, JournalError> {
-    let shared = shared.clone();
-    std::thread::Builder::new()
-        .name("cairn-journal".to_owned())
-        .spawn(move || shared.run())
-        .map_err(|error| JournalError::failed("start the journal's thread", &error))
-}
-
-impl Shared {
-    /// Writes one group if anything waits for it; whether it did.
-    fn step(&self, back: &mut Back) -> bool {
-        let failed = {
-            let mut front = lock(&self.front);
-            back.staged.append(&mut front.queue);
-            front.failed.clone()
-        };
-        if back.staged.is_empty() {
-            return false;
-        }
-        if let Some(error) = failed {
-            self.fail(back, error);
-            return false;
-        }
-        self.write(back)
-    }
-
-    fn write(&self, back: &mut Back) -> bool {
-        let committed = lock(&self.front).index.pointers.committed;
-        back.sealed = false;
-        let mut written = Written::default();
-        match back
-            .writer
-            .write_group(&mut back.staged, committed, &mut written)
-        {
-            Ok(()) => {
-                self.publish(&back.writer, written, committed);
-                true
-            }
-            Err(error) => {
-                self.fail(back, error.clone());
-                for done in written.done {
-                    done(Err(error.clone()));
-                }
-                false
-            }
-        }
-    }
-
-    fn publish(&self, writer: &Writer, written: Written, committed: Option<LogPosition>) {
-        {
-            let mut front = lock(&self.front);
-            for (index, serial, location) in written.entries {
-                front.index.written(index, serial, location);
-            }
-            front.index.evict();
-            front.committed_written =
-                written.committed == committed && front.index.pointers.committed == committed;
-            front.usage.groups += 1;
-            if front.files.len() != writer.segments.count() {
-                front.files = files(writer);
-            }
-        }
-        self.note_usage(writer);
-        self.groups.send_modify(|groups| *groups += 1);
-        for done in written.done {
-            done(Ok(()));
-        }
-    }
-
-    fn note_usage(&self, writer: &Writer) {
-        let usage = &mut lock(&self.front).usage;
-        usage.segments = writer.segments.count();
-        usage.live = writer.segments.live(writer.durable_oldest);
-        usage.short_of_space = writer.short_of_space;
-    }
-
-    /// The end: nothing is acknowledged any more.
-    fn fail(&self, back: &mut Back, error: JournalError) {
-        let mut waiting: VecDeque<Pending> = std::mem::take(&mut back.staged);
-        {
-            let mut front = lock(&self.front);
-            waiting.append(&mut front.queue);
-            if front.failed.is_none() {
-                front.failed = Some(error.clone());
-            }
-        }
-        self.groups.send_modify(|_| ());
-        for done in waiting.into_iter().filter_map(|pending| pending.done) {
-            done(Err(error.clone()));
-        }
-    }
-
-    fn seal(&self, back: &mut Back) {
-        if back.sealed || lock(&self.front).failed.is_some() {
-            return;
-        }
-        match back.writer.seal() {
-            Ok(()) => back.sealed = true,
-            Err(error) => self.fail(back, error),
-        }
-    }
-
-    fn tidy(&self, back: &mut Back) {
-        if lock(&self.front).failed.is_some() {
-            return;
-        }
-        if let Err(error) = back.writer.tidy() {
-            self.fail(back, error);
-            return;
-        }
-        let mut front = lock(&self.front);
-        if front.files.len() != back.writer.segments.count() {
-            front.files = files(&back.writer);
-        }
-        drop(front);
-        self.note_usage(&back.writer);
-    }
-
-    fn run(&self) {
-        loop {
-            {
-                let mut back = lock(&self.back);
-                while self.step(&mut back) {}
-            }
-            match self.wait() {
-                Next::Work => {}
-                Next::Quiet => {
-                    let mut back = lock(&self.back);
-                    self.seal(&mut back);
-                    self.tidy(&mut back);
-                }
-                Next::Stop => return,
-            }
-        }
-    }
-
-    fn wait(&self) -> Next {
-        // Read before the front is locked: the front is never held while the back is taken.
-        let sealed = lock(&self.back).sealed;
-        let mut front = lock(&self.front);
-        loop {
-            if front.closing {
-                return Next::Stop;
-            }
-            if !front.queue.is_empty() {
-                return Next::Work;
-            }
-            let limit = if sealed || front.failed.is_some() {
-                Duration::from_secs(3_600)
-            } else {
-                self.settings.seal_after
-            };
-            let (guard, timeout) = self
-                .wake
-                .wait_timeout(front, limit)
-                .unwrap_or_else(PoisonError::into_inner);
-            front = guard;
-            if timeout.timed_out() && !sealed && front.queue.is_empty() && !front.closing {
-                return Next::Quiet;
-            }
-        }
-    }
-}
-
-enum Next {
-    Work,
-    Quiet,
-    Stop,
-}
-
-/// Bytes read ahead while old entries are wanted one after another.
-#[derive(Default)]
-struct Window {
-    file: u32,
-    from: u64,
-    bytes: Bytes,
-}
-
-impl Window {
-    fn read(&mut self, file: &dyn DiskFile, location: Location) -> std::io::Result<Option<Bytes>> {
-        if let Some(found) = self.slice(location) {
-            return Ok(Some(found));
-        }
-        let from = location.offset - location.offset % BLOCK as u64;
-        let needed = (location.offset - from) as usize + location.len as usize;
-        let mut buf = AlignedBuf::zeroed(needed.max(READ_AHEAD));
-        let read = file.read_at(buf.as_mut_slice(), from)?;
-        let bytes = Bytes::from_owner(buf).slice(..read);
-        *self = Self {
-            file: location.file,
-            from,
-            bytes,
-        };
-        Ok(self.slice(location))
-    }
-
-    fn slice(&self, location: Location) -> Option<Bytes> {
-        let start = usize::try_from(location.offset.checked_sub(self.from)?).ok()?;
-        let end = start.checked_add(location.len as usize)?;
-        (self.file == location.file && end <= self.bytes.len())
-            .then(|| self.bytes.slice(start..end))
     }
 }

@@ -23,7 +23,9 @@ struct Link {
     headers: Headers,
 }
 
-/// Reads everything, cuts a torn tail, and seals what is left.
+/// Reads everything and seals what is whole, which cuts a torn tail: in place the seal covers its
+/// header; at the start of another file its number stays behind the log's, and a lap that does not go
+/// on where the last one ended is no part of it.
 ///
 /// # Errors
 /// [`JournalError::Damaged`] where something acknowledged is not there any more.
@@ -67,7 +69,6 @@ pub(super) fn recover(
     let Some((current, lap, at)) = end else {
         return Err(lost(&segments, settings, "no group is whole"));
     };
-    cut(&mut segments, &chain, expected)?;
     let pointers = index.pointers;
     let mut writer = Writer {
         seed,
@@ -357,29 +358,4 @@ impl<'a> Walk<'a> {
             reason: format!("{reason} (group {})", self.expected),
         }
     }
-}
-
-/// Wipes the header of a torn last group, so that its number can be used again.
-fn cut(segments: &mut Segments, chain: &[Link], expected: u64) -> Result<(), JournalError> {
-    for link in chain {
-        for (at, _) in link
-            .headers
-            .iter()
-            .filter(|(_, header)| header.number >= expected && !header.seal)
-        {
-            let Some(segment) = segments.get(link.file) else {
-                continue;
-            };
-            let zeros = AlignedBuf::zeroed(BLOCK);
-            segment
-                .file
-                .write_at(zeros.as_slice(), *at)
-                .and_then(|()| segment.file.sync())
-                .map_err(|error| JournalError::failed("cut a torn group", &error))?;
-            if *at == 0 {
-                segments.set_lap(link.file, 0);
-            }
-        }
-    }
-    Ok(())
 }

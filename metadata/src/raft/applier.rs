@@ -12,9 +12,7 @@ use super::network::RaftSnapshot;
 use super::rows;
 use super::settings::{APPLY_BYTES, APPLY_ENTRIES};
 use super::stores::Stores;
-use super::types::{
-    EntryBytes, RaftEntry, RaftLogId, RaftMembership, Reply, TypeConfig, log_id,
-};
+use super::types::{EntryBytes, RaftEntry, RaftLogId, RaftMembership, Reply, TypeConfig, log_id};
 use crate::journal::Journal;
 use crate::snapshot::{SnapshotHandle, SnapshotMeta};
 
@@ -77,6 +75,15 @@ impl Applier {
         }
     }
 
+    /// Applies nothing before it is durable in `journal`.
+    #[cfg(test)]
+    pub(super) fn waiting_for(self, journal: Journal) -> Self {
+        Self {
+            journal: Some(journal),
+            ..self
+        }
+    }
+
     async fn flush(&mut self, pieces: &mut Pieces) -> io::Result<()> {
         let Some(last) = pieces.entries.last() else {
             return Ok(());
@@ -87,7 +94,10 @@ impl Applier {
                 .await
                 .map_err(io::Error::other)?;
         }
-        let replies = self.stores.apply(lock(&self.machine).as_mut(), std::mem::take(&mut pieces.entries))?;
+        let replies = self.stores.apply(
+            lock(&self.machine).as_mut(),
+            std::mem::take(&mut pieces.entries),
+        )?;
         pieces.bytes = 0;
         for (responder, reply) in pieces.responders.drain(..).zip(replies) {
             if let Some(responder) = responder {
@@ -122,7 +132,10 @@ impl RaftStateMachine<TypeConfig> for Applier {
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder { stores: self.stores.clone(), frozen: Some(self.stores.freeze()) }
+        Builder {
+            stores: self.stores.clone(),
+            frozen: Some(self.stores.freeze()),
+        }
     }
 
     async fn install_snapshot(
@@ -147,7 +160,10 @@ fn raft_snapshot(handle: SnapshotHandle) -> io::Result<RaftSnapshot> {
         last_log_id: handle.meta().position.map(log_id),
         last_membership: rows::membership(&handle.meta().membership).map_err(io::Error::other)?,
     };
-    Ok(RaftSnapshot { meta, snapshot: handle })
+    Ok(RaftSnapshot {
+        meta,
+        snapshot: handle,
+    })
 }
 
 /// Hands openraft the snapshot built beforehand, else builds one of the view it was made with.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cairn_model::limits;
-use cairn_store::{OrderedStore, View};
+use cairn_store::View;
 use cairn_world::{Clock, Disk, Entropy};
 use openraft::errors::{ClientWriteError, InitializeError as RaftInitializeError, RaftError};
 use openraft::{BasicNode, Config, ServerState, SnapshotPolicy};
@@ -12,164 +12,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
+use super::StateMachine;
 use super::applier::{Applier, blocking};
+use super::errors::{
+    InitializeError, Member, OpenError, ProposeError, RaftMetrics, ReadError, UpkeepError,
+};
 use super::generations::{Generations, StoreFactory};
 use super::housekeeping::Housekeeper;
 use super::log_storage::LogStorage;
 use super::network::RaftNetwork;
 use super::reads::Reads;
-use super::rebuild::{self, RebuildError, Verdict};
-use super::rows::{self, Proof, StateHash};
+use super::rebuild;
+use super::rows::StateHash;
 use super::settings::RaftSettings;
 use super::stores::Stores;
 use super::types::{EntryBytes, Raft, TypeConfig, position};
-use super::{LogPosition, StateMachine};
-use crate::journal::{Journal, JournalError, JournalUsage};
-use crate::snapshot::{Shelf, SnapshotError};
-
-/// A member of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Its id.
-    pub id: u64,
-    /// Where it listens.
-    pub address: String,
-}
-
-impl Member {
-    pub(super) fn of(id: Option<u64>, node: Option<BasicNode>) -> Option<Self> {
-        Some(Self {
-            id: id?,
-            address: node?.addr,
-        })
-    }
-}
-
-/// Why a voter does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The journal; see its kinds.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// Store and journal contradict each other: acknowledged entries are lost. Rejoin under a new
-    /// id, or have `cairn doctor` look at it.
-    #[error("store and journal do not fit: {0}")]
-    Mismatch(String),
-    /// The store is lost and nothing here can rebuild it: reinstall from a peer.
-    #[error("the store cannot be rebuilt: {0}")]
-    Unrecoverable(String),
-    /// The disk or the store engine failed.
-    #[error("cannot open: {0}")]
-    Io(String),
-    /// The state machine refused its rows.
-    #[error(transparent)]
-    Machine(#[from] super::ApplyError),
-    /// The settings cannot work.
-    #[error("raft settings: {0}")]
-    Settings(String),
-}
-
-impl From<std::io::Error> for OpenError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(error.to_string())
-    }
-}
-
-impl From<cairn_store::StoreError> for OpenError {
-    fn from(error: cairn_store::StoreError) -> Self {
-        Self::Io(error.to_string())
-    }
-}
-
-impl From<SnapshotError> for OpenError {
-    fn from(error: SnapshotError) -> Self {
-        Self::Io(error.to_string())
-    }
-}
-
-/// Why a proposal has no reply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProposeError {
-    /// Not proposed: ask the leader.
-    #[error("this node is not the leader, {leader:?} is")]
-    NotLeader {
-        /// The leader, if known.
-        leader: Option<Member>,
-    },
-    /// Not proposed: longer than an entry may be.
-    #[error("a proposal of {len} bytes is too long")]
-    TooLarge {
-        /// Its length.
-        len: usize,
-    },
-    /// It may have been committed, or may yet be.
-    #[error("the outcome of the proposal is unknown")]
-    Unknown,
-    /// Not proposed: the node has stopped.
-    #[error("the node has stopped")]
-    Stopped,
-}
-
-/// Why there is no linearizable view.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// Ask the leader.
-    #[error("this node is not the leader, {leader:?} is")]
-    NotLeader {
-        /// The leader, if known.
-        leader: Option<Member>,
-    },
-    /// No majority answers.
-    #[error("no majority of voters answers")]
-    Unavailable,
-    /// The node has stopped.
-    #[error("the node has stopped")]
-    Stopped,
-}
-
-/// Why a cluster was not founded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InitializeError {
-    /// There is a log already.
-    #[error("the cluster exists already")]
-    Exists,
-    /// The members cannot be a cluster of this node's.
-    #[error("the members are no cluster: {0}")]
-    Members(String),
-    /// The node has stopped.
-    #[error("the node has stopped")]
-    Stopped,
-}
-
-/// Why a sync, a snapshot or an orderly end failed; the next start repairs it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not done: {0}")]
-pub struct UpkeepError(String);
-
-/// A voter's state, for people and for dashboards.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RaftMetrics {
-    /// The voter.
-    pub node_id: u64,
-    /// Its term.
-    pub term: u64,
-    /// The leader, if known.
-    pub leader: Option<u64>,
-    /// Last index in the log.
-    pub last_index: Option<u64>,
-    /// Last entry applied.
-    pub applied: Option<LogPosition>,
-    /// Last entry covered by a full sync of the store.
-    pub synced: Option<LogPosition>,
-    /// Last entry of the newest snapshot.
-    pub snapshot: Option<LogPosition>,
-    /// Last entry purged from the log.
-    pub purged: Option<LogPosition>,
-    /// Space of the journal.
-    pub journal: JournalUsage,
-    /// Why it stopped, if it did.
-    pub failure: Option<String>,
-}
+use crate::journal::Journal;
+use crate::snapshot::Shelf;
 
 struct Inner {
     raft: Raft,
@@ -222,8 +81,8 @@ impl RaftHost {
         let journal = Journal::open(disk.clone(), settings.journal.clone(), entropy.as_ref())?;
         let shelf = Shelf::open(disk.clone(), &settings.snapshot_dir, settings.cluster_id)?;
         let mut generations = Generations::open(disk.as_ref(), &settings.pointer, stores)?;
-        let (store, proof) = open_store(&journal, &shelf, &mut generations)?;
-        distrust_damaged(&shelf, &proof);
+        let (store, proof) = rebuild::open_store(&journal, &shelf, &mut generations)?;
+        rebuild::distrust_damaged(&shelf, &proof);
         machine.reset(store.view().as_ref())?;
         let stores = Stores::new(store, proof, generations, shelf, settings.inline)?;
         let stores = Arc::new(stores);
@@ -504,56 +363,4 @@ fn config(settings: &RaftSettings) -> Result<Config, OpenError> {
     config
         .validate()
         .map_err(|error| OpenError::Settings(error.to_string()))
-}
-
-fn open_store(
-    journal: &Journal,
-    shelf: &Shelf,
-    generations: &mut Generations,
-) -> Result<(Arc<dyn OrderedStore>, Proof), OpenError> {
-    let judged = generations.current().and_then(|store| {
-        let proof = rows::prove(store.view().as_ref())?;
-        Ok((store, proof))
-    });
-    let reason = match judged {
-        Ok((store, proof)) => {
-            match rebuild::judge(&proof, &journal.state(), |index| journal.position(index)) {
-                Verdict::Keep => {
-                    return Ok((store, proof.map_err(OpenError::Unrecoverable)?));
-                }
-                Verdict::Refuse(reason) => return Err(OpenError::Mismatch(reason)),
-                Verdict::Rebuild(reason) => reason,
-            }
-        }
-        // An engine that cannot open or read its files has lost them; the log has it all.
-        Err(error) => error.to_string(),
-    };
-    tracing::error!(%reason, "the store is discarded and rebuilt");
-    let store = rebuild::rebuild(journal, shelf, generations).map_err(|error| match error {
-        error @ RebuildError::NoSnapshot(_) => {
-            OpenError::Unrecoverable(format!("{error}; the store was discarded because {reason}"))
-        }
-        error => OpenError::Io(error.to_string()),
-    })?;
-    if let Err(error) = generations.remove_previous() {
-        tracing::warn!(%error, "the discarded store stays until the next start");
-    }
-    let proof = rows::prove(store.view().as_ref())?.map_err(OpenError::Unrecoverable)?;
-    Ok((store, proof))
-}
-
-/// openraft installs the newest snapshot where the store is behind it; it must be a whole one.
-fn distrust_damaged(shelf: &Shelf, proof: &Proof) {
-    for snapshot in shelf.snapshots() {
-        if snapshot.meta().position <= proof.applied.position {
-            return;
-        }
-        match snapshot.verify() {
-            Ok(()) => return,
-            Err(error) => {
-                tracing::error!(%error, "a kept snapshot is damaged");
-                shelf.distrust(&snapshot);
-            }
-        }
-    }
 }

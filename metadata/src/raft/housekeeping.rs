@@ -46,6 +46,11 @@ impl Housekeeper {
             self.sync(&mut last_sync).await;
             self.snapshot(&mut next_snapshot).await;
             self.purge().await;
+            if self.stores.failed() {
+                // The next start judges it anew.
+                let _ = self.raft.shutdown().await;
+                return;
+            }
         }
     }
 
@@ -63,11 +68,7 @@ impl Housekeeper {
         let sync = move || stores.sync().map_err(std::io::Error::other);
         match blocking(self.stores.inline, sync).await {
             Ok(()) => *last = now,
-            Err(error) => {
-                // The store is done for: stop, and judge it anew at the next start.
-                tracing::error!(%error, "the store failed to sync");
-                let _ = self.raft.shutdown().await;
-            }
+            Err(error) => tracing::error!(%error, "the store failed to sync"),
         }
     }
 
@@ -87,13 +88,21 @@ impl Housekeeper {
     }
 
     fn snapshot_is_due(&self) -> bool {
-        let Some(applied) = self.stores.applied() else { return false };
+        let Some(applied) = self.stores.applied() else {
+            return false;
+        };
         let newest = self.stores.shelf.newest();
-        let covered = newest.as_ref().and_then(|snapshot| snapshot.meta().position);
-        let since = applied.index.saturating_sub(covered.map_or(0, |at| at.index));
+        let covered = newest
+            .as_ref()
+            .and_then(|snapshot| snapshot.meta().position);
+        let since = applied
+            .index
+            .saturating_sub(covered.map_or(0, |at| at.index));
         let usage = self.journal.usage();
         // Writing a large state again and again for a little log would wear the disk out.
-        let worth = newest.map_or(0, |snapshot| snapshot.len() / self.settings.journal.segment_len);
+        let worth = newest.map_or(0, |snapshot| {
+            snapshot.len() / self.settings.journal.segment_len
+        });
         let worth = usize::try_from(worth).unwrap_or(usize::MAX);
         let many = self.settings.snapshot_entries > 0
             && since >= self.settings.snapshot_entries
@@ -108,14 +117,18 @@ impl Housekeeper {
         }
         let snapshots = self.stores.shelf.snapshots();
         let voters = self.raft.voter_ids().count();
-        let Some(upto) = purge_point(voters, &snapshots, self.stores.synced()) else { return };
-        if self.journal.state().purged.is_some_and(|purged| purged.index >= upto.index) {
+        let synced = self.stores.synced();
+        let Some(upto) = purge_point(voters, &snapshots, synced, self.settings.log_kept) else {
+            return;
+        };
+        let purged = self.journal.state().purged;
+        if purged.is_some_and(|purged| purged.index >= upto) {
             return;
         }
         if voters == 1 && !self.whole(snapshots).await {
             return;
         }
-        let _ = self.raft.trigger().purge_log(upto.index).await;
+        let _ = self.raft.trigger().purge_log(upto).await;
     }
 
     /// Reads both kept snapshots once more: they are about to be all there is of the past.
@@ -140,14 +153,66 @@ impl Housekeeper {
     }
 }
 
-/// Up to where the log may go: below what is synced, and below a snapshot that can stand in for it;
-/// with one voter the older of two, since there is no peer to ask.
-pub(super) fn purge_point(
+/// Last index the log may lose: not above what is synced, nor above a snapshot that stands in for it.
+/// With one voter that is the older of two snapshots, since there is no peer to ask; with more, some
+/// entries stay for a follower that is a little behind.
+fn purge_point(
     voters: usize,
     newest_first: &[SnapshotHandle],
     synced: Option<LogPosition>,
-) -> Option<LogPosition> {
-    let spare = if voters == 1 { SNAPSHOTS_KEPT - 1 } else { 0 };
-    let covered = newest_first.get(spare)?.meta().position?;
-    Some(covered.min(synced?))
+    log_kept: u64,
+) -> Option<u64> {
+    let index = |at: usize| Some(newest_first.get(at)?.meta().position?.index);
+    let covered = match voters {
+        1 => index(SNAPSHOTS_KEPT - 1)?,
+        _ => index(0)?.checked_sub(log_kept)?,
+    };
+    Some(covered.min(synced?.index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::{Shelf, SnapshotMeta};
+    use cairn_store::{MemoryStore, OrderedStore};
+    use cairn_world::sim::SimDisk;
+
+    fn at(index: u64) -> LogPosition {
+        LogPosition {
+            term: 1,
+            leader: 1,
+            index,
+        }
+    }
+
+    #[test]
+    fn the_log_goes_only_below_syncs_and_snapshots() {
+        let shelf = Shelf::open(Arc::new(SimDisk::new(1)), "snapshots", [0; 16]).unwrap();
+        let point = |voters, synced, kept| purge_point(voters, &shelf.snapshots(), synced, kept);
+        assert_eq!(point(1, Some(at(500)), 0), None);
+        let build = |index| {
+            let meta = SnapshotMeta {
+                position: Some(at(index)),
+                ..SnapshotMeta::default()
+            };
+            shelf
+                .build(&meta, MemoryStore::new().view().as_ref())
+                .unwrap();
+        };
+        build(100);
+        assert_eq!(
+            point(1, Some(at(500)), 0),
+            None,
+            "one voter wants a second snapshot"
+        );
+        assert_eq!(point(3, Some(at(500)), 0), Some(100));
+        assert_eq!(point(3, Some(at(500)), 30), Some(70));
+        assert_eq!(point(3, Some(at(500)), 101), None);
+        assert_eq!(point(3, Some(at(60)), 30), Some(60));
+        assert_eq!(point(3, None, 0), None);
+        build(200);
+        assert_eq!(point(1, Some(at(500)), 0), Some(100));
+        assert_eq!(point(1, Some(at(99)), 0), Some(99));
+        assert_eq!(point(1, None, 0), None);
+    }
 }

@@ -4,7 +4,7 @@ use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::host::{Member, ReadError};
+use super::errors::{Member, ReadError};
 use super::settings::READS_WAITING;
 use super::types::Raft;
 

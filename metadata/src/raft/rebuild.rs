@@ -3,8 +3,10 @@
 
 use bytes::Bytes;
 use cairn_store::{Batch, OrderedStore};
+use std::sync::Arc;
 
 use super::LogPosition;
+use super::errors::OpenError;
 use super::generations::Generations;
 use super::rows::{self, Progress, Proof};
 use crate::journal::{Journal, JournalState};
@@ -93,7 +95,7 @@ pub(super) fn rebuild(
     journal: &Journal,
     shelf: &Shelf,
     generations: &mut Generations,
-) -> Result<std::sync::Arc<dyn OrderedStore>, RebuildError> {
+) -> Result<Arc<dyn OrderedStore>, RebuildError> {
     let purged = journal.state().purged;
     for snapshot in shelf.snapshots() {
         if snapshot.meta().position.map(|at| at.index) < purged.map(|at| at.index) {
@@ -123,7 +125,7 @@ pub(super) fn rebuild(
 pub(super) fn install(
     snapshot: &SnapshotHandle,
     generations: &mut Generations,
-) -> Result<std::sync::Arc<dyn OrderedStore>, RebuildError> {
+) -> Result<Arc<dyn OrderedStore>, RebuildError> {
     snapshot.verify()?;
     let store = generations.prepare()?;
     let mut batch = Batch::default();
@@ -148,6 +150,59 @@ pub(super) fn install(
     store.persist()?;
     generations.switch()?;
     Ok(store)
+}
+
+/// Opens the store in use, or a new one in its place where it cannot prove itself whole.
+pub(super) fn open_store(
+    journal: &Journal,
+    shelf: &Shelf,
+    generations: &mut Generations,
+) -> Result<(Arc<dyn OrderedStore>, Proof), OpenError> {
+    let judged = generations.current().and_then(|store| {
+        let proof = rows::prove(store.view().as_ref())?;
+        Ok((store, proof))
+    });
+    let reason = match judged {
+        Ok((store, proof)) => {
+            match judge(&proof, &journal.state(), |index| journal.position(index)) {
+                Verdict::Keep => {
+                    return Ok((store, proof.map_err(OpenError::Unrecoverable)?));
+                }
+                Verdict::Refuse(reason) => return Err(OpenError::Mismatch(reason)),
+                Verdict::Rebuild(reason) => reason,
+            }
+        }
+        // An engine that cannot open or read its files has lost them; the log has it all.
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(%reason, "the store is discarded and rebuilt");
+    let store = rebuild(journal, shelf, generations).map_err(|error| match error {
+        error @ RebuildError::NoSnapshot(_) => {
+            OpenError::Unrecoverable(format!("{error}; the store was discarded because {reason}"))
+        }
+        error => OpenError::Io(error.to_string()),
+    })?;
+    if let Err(error) = generations.remove_previous() {
+        tracing::warn!(%error, "the discarded store stays until the next start");
+    }
+    let proof = rows::prove(store.view().as_ref())?.map_err(OpenError::Unrecoverable)?;
+    Ok((store, proof))
+}
+
+/// openraft installs the newest snapshot where the store is behind it; it must be a whole one.
+pub(super) fn distrust_damaged(shelf: &Shelf, proof: &Proof) {
+    for snapshot in shelf.snapshots() {
+        if snapshot.meta().position <= proof.applied.position {
+            return;
+        }
+        match snapshot.verify() {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::error!(%error, "a kept snapshot is damaged");
+                shelf.distrust(&snapshot);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,9 @@ pub struct RaftSettings {
     pub snapshot_entries: u64,
     /// Live journal segments that call for a snapshot even earlier.
     pub snapshot_segments: usize,
+    /// Entries kept below the newest snapshot for followers that are a little behind, where there are
+    /// several voters.
+    pub log_kept: u64,
     /// Followers hear from the leader this often.
     pub heartbeat: Duration,
     /// A follower that hears nothing for a random time in this range stands for election.
@@ -63,6 +66,7 @@ impl RaftSettings {
             sync_after: Duration::from_secs(30),
             snapshot_entries: 100_000,
             snapshot_segments: 3,
+            log_kept: 5_000,
             heartbeat: Duration::from_millis(200),
             election: (Duration::from_millis(800), Duration::from_millis(1_600)),
             propose_timeout: Duration::from_secs(10),

@@ -26,6 +26,18 @@ struct Current {
     /// Entries applied since the last full sync began.
     unsynced: u64,
     generation: u64,
+    /// Why the store can only be given up: a sync that failed says nothing about any row since the
+    /// last good one.
+    failed: Option<String>,
+}
+
+impl Current {
+    fn usable(&self) -> Result<(), StoreError> {
+        match &self.failed {
+            Some(reason) => Err(StoreError(format!("it failed before: {reason}"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What the state machine, the housekeeper and readers share.
@@ -64,6 +76,7 @@ impl Stores {
             unsynced: proof.markers.len() as u64,
             markers: proof.markers,
             generation: generations.number(),
+            failed: None,
         };
         Ok(Self {
             current: Mutex::new(current),
@@ -78,7 +91,10 @@ impl Stores {
 
     /// Everything applied so far.
     pub(super) fn view(&self) -> Box<dyn View> {
-        self.serving.read().unwrap_or_else(PoisonError::into_inner).view()
+        self.serving
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .view()
     }
 
     /// Last entry applied.
@@ -96,6 +112,11 @@ impl Stores {
         lock(&self.current).unsynced
     }
 
+    /// Whether the store can only be given up.
+    pub(super) fn failed(&self) -> bool {
+        lock(&self.current).failed.is_some()
+    }
+
     pub(super) fn state_hashes(&self) -> Result<Vec<StateHash>, StoreError> {
         rows::state_hashes(self.view().as_ref())
     }
@@ -106,6 +127,7 @@ impl Stores {
         let _one = lock(&self.syncing);
         let (store, progress, generation, unsynced) = {
             let current = lock(&self.current);
+            current.usable()?;
             (
                 current.store.clone(),
                 current.progress,
@@ -113,10 +135,14 @@ impl Stores {
                 current.unsynced,
             )
         };
-        store.persist()?;
+        let persisted = store.persist();
         let mut current = lock(&self.current);
         if current.generation != generation {
             return Ok(());
+        }
+        if let Err(error) = persisted {
+            current.failed = Some(error.to_string());
+            return Err(error);
         }
         let done = current
             .markers
@@ -137,6 +163,7 @@ impl Stores {
         entries: Vec<RaftEntry>,
     ) -> io::Result<Vec<Bytes>> {
         let mut current = lock(&self.current);
+        current.usable().map_err(io::Error::other)?;
         let effects = effects(current.store.as_ref(), machine, entries)?;
         let count = effects.len() as u64;
         let Commit {
@@ -165,7 +192,10 @@ impl Stores {
         generations.remove_previous().map_err(io::Error::other)?;
         let store = rebuild::install(&snapshot, &mut generations).map_err(io::Error::other)?;
         let meta = snapshot.meta();
-        let progress = Progress { position: meta.position, hash: meta.hash };
+        let progress = Progress {
+            position: meta.position,
+            hash: meta.hash,
+        };
         let membership = rows::membership(&meta.membership).map_err(io::Error::other)?;
         let serving = store.clone();
         let next = Current {
@@ -176,6 +206,7 @@ impl Stores {
             markers: Vec::new(),
             unsynced: 0,
             generation: generations.number(),
+            failed: None,
         };
         *lock(&self.current) = next;
         *self.serving.write().unwrap_or_else(PoisonError::into_inner) = serving;

@@ -180,12 +180,26 @@ fn what_recovery_shows_survives_the_next_power_failure() {
 fn the_committed_pointer_reaches_the_disk_only_after_its_entry() {
     let disk = SimDisk::new(1);
     let journal = open(&disk).unwrap();
-    let vote = |term| Change::Vote(cairn_metadata::journal::Vote { term, leader: 3, committed: true });
-    run(&journal, &Change::Append(vec![entry(1, 0, 10), entry(1, 1, 10)])).unwrap();
+    let vote = |term| {
+        Change::Vote(cairn_metadata::journal::Vote {
+            term,
+            leader: 3,
+            committed: true,
+        })
+    };
+    run(
+        &journal,
+        &Change::Append(vec![entry(1, 0, 10), entry(1, 1, 10)]),
+    )
+    .unwrap();
     journal.set_committed(entry(1, 3, 0).position).unwrap();
     run(&journal, &vote(2)).unwrap();
     assert_eq!(open(&disk.after_crash(1)).unwrap().state().committed, None);
-    run(&journal, &Change::Append(vec![entry(1, 2, 10), entry(1, 3, 10)])).unwrap();
+    run(
+        &journal,
+        &Change::Append(vec![entry(1, 2, 10), entry(1, 3, 10)]),
+    )
+    .unwrap();
     let committed = open(&disk.after_crash(2)).unwrap().state().committed;
     assert_eq!(committed, Some(entry(1, 3, 0).position));
     // It is lazy, but a clean end writes it.

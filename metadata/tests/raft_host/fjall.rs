@@ -13,7 +13,10 @@ struct Directory(PathBuf);
 impl StoreFactory for Directory {
     fn open(&self, name: &str) -> Result<Arc<dyn OrderedStore>, StoreError> {
         // Small buffers, so that journals are sealed soon.
-        let settings = FjallSettings { cache_bytes: 1 << 20, write_buffer_bytes: 64 << 10 };
+        let settings = FjallSettings {
+            cache_bytes: 1 << 20,
+            write_buffer_bytes: 64 << 10,
+        };
         let path = self.0.join(name);
         // Built for debugging, fjall asserts on some damage instead of cutting it off.
         match std::panic::catch_unwind(|| FjallStore::open(path, settings)) {
@@ -57,8 +60,11 @@ async fn start(dir: &Path) -> RaftHost {
 }
 
 fn boot<T>(work: impl Future<Output = T>) -> T {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(LIMIT);
     result
@@ -103,18 +109,28 @@ fn one_flipped_bit_in_fjall_s_journal_loses_nothing() {
         acknowledged
     });
     let journals = journals(&frozen);
-    assert!(!journals.is_empty(), "fjall keeps its journals elsewhere by now");
+    assert!(
+        !journals.is_empty(),
+        "fjall keeps its journals elsewhere by now"
+    );
     let mut rebuilt = 0;
     for (number, journal) in journals.iter().enumerate() {
         let bytes = std::fs::read(journal).unwrap();
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        let used = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |at| at + 1);
         for part in [used / 10, used / 2, used * 9 / 10] {
             let victim = home.path().join(format!("victim-{number}-{part}"));
             copy(&frozen, &victim);
             let mut flipped = bytes.clone();
-            let Some(byte) = flipped.get_mut(part) else { continue };
+            let Some(byte) = flipped.get_mut(part) else {
+                continue;
+            };
             *byte ^= 1;
-            let path = victim.join("stores/gen-1").join(journal.file_name().unwrap());
+            let path = victim
+                .join("stores/gen-1")
+                .join(journal.file_name().unwrap());
             std::fs::write(path, flipped).unwrap();
             boot(async {
                 let host = start(&victim).await;
@@ -137,7 +153,11 @@ fn fjall_restarts_keep_everything() {
     for round in 0..4u64 {
         boot(async {
             let host = start(home.path()).await;
-            check(host.read().await.unwrap().as_ref(), &acknowledged, "fjall restart");
+            check(
+                host.read().await.unwrap().as_ref(),
+                &acknowledged,
+                "fjall restart",
+            );
             let (mut more, error) = propose_all(&host, round * 50..round * 50 + 50).await;
             assert_eq!(error, None);
             acknowledged.append(&mut more);

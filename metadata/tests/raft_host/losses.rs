@@ -113,7 +113,10 @@ fn a_store_below_the_purged_log_never_runs_on() {
 
 fn snapshots(machine: &Machine) -> Vec<String> {
     let names = machine.disk.list("snapshots").unwrap();
-    names.into_iter().map(|name| format!("snapshots/{name}")).collect()
+    names
+        .into_iter()
+        .map(|name| format!("snapshots/{name}"))
+        .collect()
 }
 
 #[test]
@@ -127,7 +130,11 @@ fn with_a_damaged_newest_snapshot_the_older_one_does() {
         machine.stores.put("gen-1", MemoryStore::new());
         boot(async {
             let host = machine.start().await.unwrap();
-            check(host.read().await.unwrap().as_ref(), &acknowledged, "from the older");
+            check(
+                host.read().await.unwrap().as_ref(),
+                &acknowledged,
+                "from the older",
+            );
         });
     }
 }
@@ -164,7 +171,10 @@ fn a_journal_older_than_the_store_is_refused() {
     run(&machine, 0..5);
     let old_disk = machine.disk.after_kill();
     run(&machine, 5..10);
-    let mixed = Machine { disk: old_disk, ..machine.clone() };
+    let mixed = Machine {
+        disk: old_disk,
+        ..machine.clone()
+    };
     let error = boot(async { mixed.start().await.unwrap_err() });
     assert!(matches!(error, OpenError::Mismatch(_)), "{error}");
 }
@@ -177,10 +187,17 @@ fn a_journal_of_another_history_is_refused() {
     let stores = machine.stores.crash_keeping(u64::MAX);
     // Two histories from here on, under different terms.
     run(&machine, 5..8);
-    let other = Machine { disk: other_disk, stores, ..machine.clone() };
+    let other = Machine {
+        disk: other_disk,
+        stores,
+        ..machine.clone()
+    };
     run(&other, 100..101);
     run(&other, 101..110);
-    let mixed = Machine { disk: other.disk.clone(), ..machine };
+    let mixed = Machine {
+        disk: other.disk.clone(),
+        ..machine
+    };
     let error = boot(async { mixed.start().await.unwrap_err() });
     assert!(matches!(error, OpenError::Mismatch(_)), "{error}");
 }
@@ -193,10 +210,18 @@ fn a_damaged_journal_is_refused_with_its_place() {
         let host = machine.start().await.unwrap();
         host.shutdown().await.unwrap();
     });
-    machine.disk.flip("journal/segment-000001", 4_096 + 100, 0).unwrap();
+    machine
+        .disk
+        .flip("journal/segment-000001", 4_096 + 100, 0)
+        .unwrap();
     let error = boot(async { machine.start().await.unwrap_err() });
-    let OpenError::Journal(error) = error else { panic!("{error}") };
-    assert!(error.to_string().contains("segment-000001 bytes 4096.."), "{error}");
+    let OpenError::Journal(error) = error else {
+        panic!("{error}")
+    };
+    assert!(
+        error.to_string().contains("segment-000001 bytes 4096.."),
+        "{error}"
+    );
 }
 
 #[test]
@@ -206,13 +231,21 @@ fn a_lost_generation_pointer_costs_a_rebuild_and_nothing_else() {
     machine.disk.poke("generation", 0, &[0; 8_192]).unwrap();
     boot(async {
         let host = machine.start().await.unwrap();
-        check(host.read().await.unwrap().as_ref(), &acknowledged, "pointer lost");
+        check(
+            host.read().await.unwrap().as_ref(),
+            &acknowledged,
+            "pointer lost",
+        );
     });
     let (_, machine) = ((), Machine::new(33));
     let acknowledged = run(&machine, 0..10);
     machine.disk.flip("generation", 4_096 + 20, 0).unwrap();
     boot(async {
         let host = machine.start().await.unwrap();
-        check(host.read().await.unwrap().as_ref(), &acknowledged, "one slot lost");
+        check(
+            host.read().await.unwrap().as_ref(),
+            &acknowledged,
+            "one slot lost",
+        );
     });
 }

@@ -18,12 +18,18 @@ fn a_fresh_host_is_founded_once_and_serves() {
         assert!(!host.is_initialized());
         assert!(!host.is_ready());
         assert!(!host.is_leader());
-        let stranger = Member { id: 2, address: "there".to_owned() };
+        let stranger = Member {
+            id: 2,
+            address: "there".to_owned(),
+        };
         let error = host.initialize(vec![stranger]).await.unwrap_err();
         assert!(matches!(error, InitializeError::Members(_)), "{error}");
         host.initialize(vec![me()]).await.unwrap();
         assert!(host.wait_ready(LIMIT).await);
-        assert_eq!(host.initialize(vec![me()]).await.unwrap_err(), InitializeError::Exists);
+        assert_eq!(
+            host.initialize(vec![me()]).await.unwrap_err(),
+            InitializeError::Exists
+        );
         assert!(host.is_leader());
         let reply = host.propose(payload(7)).await.unwrap();
         assert_eq!(reply.as_ref(), 1u64.to_be_bytes());
@@ -33,7 +39,10 @@ fn a_fresh_host_is_founded_once_and_serves() {
         assert_eq!(metrics.leader, Some(1));
         assert_eq!(metrics.failure, None);
         host.shutdown().await.unwrap();
-        assert_eq!(host.propose(payload(8)).await.unwrap_err(), ProposeError::Stopped);
+        assert_eq!(
+            host.propose(payload(8)).await.unwrap_err(),
+            ProposeError::Stopped
+        );
         assert_eq!(host.read().await.err(), Some(ReadError::Stopped));
         assert!(!host.is_ready());
     });
@@ -53,7 +62,11 @@ fn thirty_restarts_lose_nothing_and_repeat_nothing() {
     for round in 0..30u64 {
         boot(async {
             let host = machine.start().await.unwrap();
-            check(host.read().await.unwrap().as_ref(), &acknowledged, "restart");
+            check(
+                host.read().await.unwrap().as_ref(),
+                &acknowledged,
+                "restart",
+            );
             let (mut more, error) = propose_all(&host, round * 10..round * 10 + 10).await;
             assert_eq!(error, None);
             acknowledged.append(&mut more);
@@ -64,7 +77,11 @@ fn thirty_restarts_lose_nothing_and_repeat_nothing() {
     }
     assert_eq!(acknowledged.len(), 300);
     assert_eq!(acknowledged.last(), Some(&(299, 300)));
-    assert_eq!(machine.stores.names(), ["gen-1"], "no restart discarded the store");
+    assert_eq!(
+        machine.stores.names(),
+        ["gen-1"],
+        "no restart discarded the store"
+    );
 }
 
 #[test]
@@ -72,8 +89,11 @@ fn many_proposals_and_reads_at_once_share_their_costs() {
     let mut machine = Machine::new(3);
     machine.settings.inline = false;
     machine.settings.journal.driver = Driver::Thread;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let host = machine.start().await.unwrap();
         let groups = host.metrics().journal.groups;
@@ -105,7 +125,10 @@ fn a_proposal_that_is_too_long_is_refused_and_the_longest_is_not() {
     boot(async {
         let host = machine.start().await.unwrap();
         let len = limits::ENTRY_LEN_MAX as usize;
-        let error = host.propose(Bytes::from(vec![7; len + 1])).await.unwrap_err();
+        let error = host
+            .propose(Bytes::from(vec![7; len + 1]))
+            .await
+            .unwrap_err();
         assert_eq!(error, ProposeError::TooLarge { len: len + 1 });
         // Our counter makes a key of it, and keys are shorter.
         let host_after = host.propose(payload(1)).await.unwrap();
@@ -119,7 +142,10 @@ fn without_a_majority_nothing_is_answered() {
     machine.settings.propose_timeout = Duration::from_millis(300);
     boot(async {
         let host = machine.open().await.unwrap();
-        let other = Member { id: 2, address: "there".to_owned() };
+        let other = Member {
+            id: 2,
+            address: "there".to_owned(),
+        };
         host.initialize(vec![me(), other]).await.unwrap();
         assert!(!host.wait_ready(Duration::from_millis(300)).await);
         let error = host.propose(payload(1)).await.unwrap_err();
@@ -136,7 +162,10 @@ fn a_state_machine_that_fails_stops_the_node_and_every_restart() {
     boot(async {
         let host = machine.start().await.unwrap();
         host.propose(payload(1)).await.unwrap();
-        let error = host.propose(Bytes::from_static(b"poison")).await.unwrap_err();
+        let error = host
+            .propose(Bytes::from_static(b"poison"))
+            .await
+            .unwrap_err();
         assert_eq!(error, ProposeError::Unknown);
         assert!(host.metrics().failure.is_some());
         assert!(!host.is_ready());
@@ -176,7 +205,10 @@ fn state_hashes_stand_at_every_thousandth_entry() {
     // A host that replays everything, in batches cut otherwise, comes to the same hashes.
     let robbed = machine.stores.crash_keeping(0);
     robbed.put("gen-1", cairn_store::MemoryStore::new());
-    let again = Machine { stores: robbed, ..machine };
+    let again = Machine {
+        stores: robbed,
+        ..machine
+    };
     let second = boot(async {
         let host = again.start().await.unwrap();
         host.state_hashes().unwrap()
@@ -199,7 +231,10 @@ fn a_snapshot_makes_room_and_a_restart_uses_what_is_left() {
                 let metrics = host.metrics();
                 assert!(metrics.purged <= metrics.synced, "{metrics:?}");
                 assert!(metrics.purged <= metrics.snapshot, "{metrics:?}");
-                if metrics.snapshot.is_some_and(|at| at.index >= 60 * round + 50) {
+                if metrics
+                    .snapshot
+                    .is_some_and(|at| at.index >= 60 * round + 50)
+                {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -213,14 +248,21 @@ fn a_snapshot_makes_room_and_a_restart_uses_what_is_left() {
         }
         let metrics = host.metrics();
         let (purged, newest) = (metrics.purged.unwrap(), metrics.snapshot.unwrap());
-        assert!(purged < newest, "one voter keeps the log down to the older snapshot");
+        assert!(
+            purged < newest,
+            "one voter keeps the log down to the older snapshot"
+        );
         let kept = host.shelf().snapshots();
         assert_eq!(kept.len(), 2);
         assert_eq!(kept[1].meta().position, Some(purged));
     });
     boot(async {
         let host = machine.start().await.unwrap();
-        check(host.read().await.unwrap().as_ref(), &acknowledged, "after purging");
+        check(
+            host.read().await.unwrap().as_ref(),
+            &acknowledged,
+            "after purging",
+        );
     });
     assert_eq!(machine.stores.names(), ["gen-1"]);
 }

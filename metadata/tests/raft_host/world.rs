@@ -12,6 +12,7 @@ use cairn_world::sim::{SimDisk, SimEntropy};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,7 +30,9 @@ pub(crate) struct Counter {
 
 pub(crate) fn count(view: &dyn View) -> u64 {
     let row = view.get(&COUNT).unwrap();
-    row.map_or(0, |row| u64::from_be_bytes(row.as_ref().try_into().unwrap()))
+    row.map_or(0, |row| {
+        u64::from_be_bytes(row.as_ref().try_into().unwrap())
+    })
 }
 
 pub(crate) fn number_of(view: &dyn View, payload: &[u8]) -> Option<u64> {
@@ -39,7 +42,8 @@ pub(crate) fn number_of(view: &dyn View, payload: &[u8]) -> Option<u64> {
 }
 
 pub(crate) fn rows(view: &dyn View) -> usize {
-    view.scan(Bound::Included(&[ROWS]), Bound::Unbounded).count()
+    view.scan(Bound::Included(&[ROWS]), Bound::Unbounded)
+        .count()
 }
 
 impl StateMachine for Counter {
@@ -59,9 +63,16 @@ impl StateMachine for Counter {
             let number = Bytes::copy_from_slice(&self.count.to_be_bytes());
             let mut changes = Batch::default();
             changes.put(COUNT, number.clone());
-            let first = if entry.payload.as_ref() == b"host" { 0 } else { ROWS };
+            let first = if entry.payload.as_ref() == b"host" {
+                0
+            } else {
+                ROWS
+            };
             changes.put([&[first], entry.payload.as_ref()].concat(), number.clone());
-            Ok(Applied { changes, reply: number })
+            Ok(Applied {
+                changes,
+                reply: number,
+            })
         };
         entries.iter().map(apply).collect()
     }
@@ -74,15 +85,52 @@ impl StateMachine for Counter {
 
 /// Stores in memory by generation.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stores(Arc<Mutex<BTreeMap<String, MemoryStore>>>);
+pub(crate) struct Stores {
+    stores: Arc<Mutex<BTreeMap<String, MemoryStore>>>,
+    /// Syncs fail while it is set.
+    pub(crate) fail_syncs: Arc<AtomicBool>,
+}
+
+/// A store whose syncs can fail.
+struct Shaky {
+    store: MemoryStore,
+    fail_syncs: Arc<AtomicBool>,
+}
+
+impl OrderedStore for Shaky {
+    fn view(&self) -> Box<dyn View> {
+        self.store.view()
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.store.commit(batch)
+    }
+
+    fn persist(&self) -> Result<(), StoreError> {
+        if self.fail_syncs.load(Ordering::Relaxed) {
+            return Err(StoreError("EIO".to_owned()));
+        }
+        self.store.persist()
+    }
+}
 
 impl StoreFactory for Stores {
     fn open(&self, name: &str) -> Result<Arc<dyn OrderedStore>, StoreError> {
-        Ok(Arc::new(self.0.lock().unwrap().entry(name.to_owned()).or_default().clone()))
+        let store = self
+            .stores
+            .lock()
+            .unwrap()
+            .entry(name.to_owned())
+            .or_default()
+            .clone();
+        Ok(Arc::new(Shaky {
+            store,
+            fail_syncs: self.fail_syncs.clone(),
+        }))
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
-        self.0.lock().unwrap().remove(name);
+        self.stores.lock().unwrap().remove(name);
         Ok(())
     }
 }
@@ -90,26 +138,29 @@ impl StoreFactory for Stores {
 impl Stores {
     /// Only what was synced, and this many batches after.
     pub(crate) fn crash_keeping(&self, batches: u64) -> Self {
-        let stores = self.0.lock().unwrap();
+        let stores = self.stores.lock().unwrap();
         let kept = stores
             .iter()
             .map(|(name, store)| (name.clone(), store.crash_keeping(batches)))
             .collect();
-        Self(Arc::new(Mutex::new(kept)))
+        Self {
+            stores: Arc::new(Mutex::new(kept)),
+            fail_syncs: Arc::default(),
+        }
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
-        self.0.lock().unwrap().keys().cloned().collect()
+        self.stores.lock().unwrap().keys().cloned().collect()
     }
 
     pub(crate) fn only(&self) -> MemoryStore {
-        let stores = self.0.lock().unwrap();
+        let stores = self.stores.lock().unwrap();
         assert_eq!(stores.len(), 1, "{:?}", stores.keys());
         stores.values().next().unwrap().clone()
     }
 
     pub(crate) fn put(&self, name: &str, store: MemoryStore) {
-        self.0.lock().unwrap().insert(name.to_owned(), store);
+        self.stores.lock().unwrap().insert(name.to_owned(), store);
     }
 
     /// A copy of the only store without the batch that applied the entry at `index`, as an engine
@@ -142,7 +193,11 @@ impl Machine {
         settings.election = (Duration::from_millis(100), Duration::from_millis(200));
         settings.snapshot_entries = 0;
         settings.snapshot_segments = 1_000;
-        Self { disk: SimDisk::new(seed), stores: Stores::default(), settings }
+        Self {
+            disk: SimDisk::new(seed),
+            stores: Stores::default(),
+            settings,
+        }
     }
 
     /// The machine after a power failure.
@@ -178,7 +233,9 @@ impl Machine {
     pub(crate) async fn start(&self) -> Result<RaftHost, OpenError> {
         let host = self.open().await?;
         if !host.is_initialized() {
-            host.initialize(vec![me()]).await.map_err(|error| OpenError::Io(error.to_string()))?;
+            host.initialize(vec![me()])
+                .await
+                .map_err(|error| OpenError::Io(error.to_string()))?;
         }
         if host.wait_ready(LIMIT).await {
             Ok(host)
@@ -189,12 +246,18 @@ impl Machine {
 }
 
 pub(crate) fn me() -> Member {
-    Member { id: 1, address: "here".to_owned() }
+    Member {
+        id: 1,
+        address: "here".to_owned(),
+    }
 }
 
 /// Runs one boot: everything it started ends with it, as if the process had been killed.
 pub(crate) fn boot<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result
@@ -225,7 +288,15 @@ pub(crate) async fn propose_all(
 /// Every acknowledged proposal is there under its number; nothing was applied twice.
 pub(crate) fn check(view: &dyn View, acknowledged: &[(u64, u64)], what: &str) {
     for (number, reply) in acknowledged {
-        assert_eq!(number_of(view, &payload(*number)), Some(*reply), "{what}: proposal {number}");
+        assert_eq!(
+            number_of(view, &payload(*number)),
+            Some(*reply),
+            "{what}: proposal {number}"
+        );
     }
-    assert_eq!(count(view), rows(view) as u64, "{what}: applied twice or not at all");
+    assert_eq!(
+        count(view),
+        rows(view) as u64,
+        "{what}: applied twice or not at all"
+    );
 }

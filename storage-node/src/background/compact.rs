@@ -123,7 +123,7 @@ impl Compact {
                         bytes += entry.place.len();
                     }
                 }
-                Some(Item::Tombstones(found)) => {
+                Some(Item::Tombstones(_unit, found)) => {
                     for tombstone in found {
                         if self.is_needed(&tombstone, victim.number)? {
                             victim.pending.push(tombstone);

@@ -6,10 +6,9 @@
 //!  index missing, wrong -> forgotten; every segment is scanned
 //! ```
 //!
-//! A scanned file is synced first: what a killed process left in the page cache must not be relied
-//! on before it is durable. Then records and tombstones are admitted in any order: sequences
-//! decide. Scanned segments are cut behind their last valid item and sealed; new records go to new
-//! segments.
+//! Records and tombstones are admitted in any order: sequences decide. Scanned segments are cut
+//! behind their last valid item, synced (what a killed process left in the page cache must not be
+//! relied on before it is durable) and sealed; new records go to new segments.
 
 mod admit;
 mod count;
@@ -156,7 +155,6 @@ impl Recovery<'_> {
     /// Takes up a segment that no row vouches for; false where it cannot be used.
     fn look(&self, number: u64, found: &mut Recovered) -> Result<bool, Distrust> {
         let file = self.files.get(number)?;
-        file.sync()?;
         let header = span::read(file.as_ref(), 0, UNIT_U64)
             .ok()
             .and_then(|unit| SegmentHeader::decode(&unit))
@@ -187,8 +185,8 @@ impl Recovery<'_> {
         let keep = if unreadable > 0 { units } else { used };
         if keep < units {
             file.set_len(u64::from(keep) * UNIT_U64)?;
-            file.sync()?;
         }
+        file.sync()?;
         if let Some(segment) = found.ledger.segments.get_mut(&number) {
             segment.units = keep;
             segment.next = keep;

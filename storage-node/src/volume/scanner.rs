@@ -18,8 +18,8 @@ use crate::tuning::{SCAN_WINDOW, UNIT, UNIT_U64};
 pub(crate) enum Item {
     /// A record whose header and trailer are valid.
     Record(Entry),
-    /// A unit of tombstones.
-    Tombstones(Vec<Tombstone>),
+    /// A unit of tombstones, and which.
+    Tombstones(u32, Vec<Tombstone>),
 }
 
 /// A walk through one segment.
@@ -134,7 +134,7 @@ impl Iterator for Scanner<'_> {
             }
             if let Some(found) = tombstone::decode(&bytes, self.salt, unit) {
                 self.used = self.next;
-                return Some(Item::Tombstones(found));
+                return Some(Item::Tombstones(unit, found));
             }
         }
         None

@@ -104,8 +104,9 @@ async fn an_unknown_outcome_is_resolved_under_the_same_number() {
     let world = world();
     let entered = world.sessions.enter().await.unwrap();
     for fault in [
+        Fault::Unavailable,
         Fault::DoneButUnknown,
-        Fault::LostAndUnknown,
+        Fault::Hangs,
         Fault::LostAndUnknown,
     ] {
         world.fake.fault(fault);

@@ -244,6 +244,12 @@ async fn a_stale_epoch_is_followed_by_a_new_view() {
     rig.disks.fault(0, DiskFault::Stale(1));
     let written = rig.write(Script::new(pattern(MIB))).await.unwrap();
     assert_eq!(chunks(&written)[0].epoch, 1);
+    assert!(
+        rig.disks
+            .sealed()
+            .values()
+            .all(|shard| shard.header.epoch == 1)
+    );
 }
 
 #[tokio::test]

@@ -162,6 +162,10 @@ fn an_unfit_writing_is_replaced_not_adopted() {
     let healed = chunk(&state, 1).unwrap();
     assert_ne!(healed.incarnation, old);
     assert_eq!((healed.refs, healed.suspect), (2, false));
+    assert!(
+        condemned(&state).iter().any(|item| item.incarnation == old),
+        "the suspect writing goes"
+    );
     mark::check(&state);
     state.done(delete("a"));
     state.done(delete("b"));
@@ -212,6 +216,10 @@ fn an_orphan_is_one_that_no_row_knows_and_whose_session_has_ended() {
         state.stamp(open),
         state.stamp(open + 50),
     ];
+    // Known and of an ended session: only its row protects it.
+    let put = state.put(ended, "b", &[3]);
+    state.done_in(ended, put);
+    let kept = chunk(&state, 3).unwrap().incarnation;
     end(&mut state, ended);
     let orphan = |name: u8, incarnation: &Bytes| Orphan {
         domain: 1,

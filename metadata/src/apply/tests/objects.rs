@@ -221,6 +221,10 @@ fn extents_are_taken_only_as_written_by_the_committing_session() {
         );
         state.run_in(ours, command).refusal()
     };
+    assert_eq!(
+        broken(|extent| extent.incarnation = stamp_of(99)),
+        Refusal::RetryUpload
+    );
     assert_eq!(broken(|extent| extent.epoch = 2), Refusal::RetryUpload);
     assert_eq!(broken(|extent| extent.length = 100_001), Refusal::Malformed);
     assert_eq!(broken(|extent| extent.length = 0), Refusal::Malformed);
@@ -234,6 +238,35 @@ fn extents_are_taken_only_as_written_by_the_committing_session() {
         Refusal::Malformed
     );
     assert_eq!(broken(|_| {}), Refusal::None);
+    mark::check(&state);
+}
+
+/// A well-formed stamp of another session.
+fn stamp_of(session: u64) -> Bytes {
+    let stamp = Incarnation {
+        group: 1,
+        generation: 1,
+        session: SessionId(session),
+        counter: 1,
+    };
+    stamp.to_bytes().to_vec().into()
+}
+
+#[test]
+fn a_refused_commit_leaves_no_reference_behind() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let mut extents = vec![state.extent(session, 1), state.extent(session, 2)];
+    extents[1].epoch = 2;
+    let manifest = state.stamp(session);
+    let put = put_content("a", Place::Extents(Extents { manifest, extents }));
+    assert_eq!(state.run_in(session, put).refusal(), Refusal::RetryUpload);
+    assert!(
+        state
+            .rows_of::<crate::keyspace::chunk::ChunkKey>()
+            .is_empty(),
+        "the first extent was taken back"
+    );
     mark::check(&state);
 }
 

@@ -2,7 +2,11 @@ use super::*;
 use proptest::prelude::*;
 
 fn seed() -> Seed {
-    Seed { salt: [1; 16], cluster_id: [2; 16], node_id: 3 }
+    Seed {
+        salt: [1; 16],
+        cluster_id: [2; 16],
+        node_id: 3,
+    }
 }
 
 fn position() -> impl Strategy<Value = LogPosition> {
@@ -17,7 +21,11 @@ fn record() -> impl Strategy<Value = Record> {
     let payload = prop::collection::vec(any::<u8>(), 0..200);
     prop_oneof![
         (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(|(term, leader, committed)| {
-            Record::Vote(Vote { term, leader, committed })
+            Record::Vote(Vote {
+                term,
+                leader,
+                committed,
+            })
         }),
         position().prop_map(Record::Committed),
         position().prop_map(Record::Purged),
@@ -30,12 +38,25 @@ fn record() -> impl Strategy<Value = Record> {
 }
 
 fn header() -> impl Strategy<Value = GroupHeader> {
-    (any::<[u64; 5]>(), any::<u32>(), any::<bool>(), any::<bool>()).prop_map(
-        |(numbers, payload_len, seal, first)| {
-            let [lap, number, durable_upto, oldest_lap, payload_sum] = numbers;
-            GroupHeader { lap, number, durable_upto, oldest_lap, payload_len, payload_sum, seal, first }
-        },
+    (
+        any::<[u64; 5]>(),
+        any::<u32>(),
+        any::<bool>(),
+        any::<bool>(),
     )
+        .prop_map(|(numbers, payload_len, seal, first)| {
+            let [lap, number, durable_upto, oldest_lap, payload_sum] = numbers;
+            GroupHeader {
+                lap,
+                number,
+                durable_upto,
+                oldest_lap,
+                payload_len,
+                payload_sum,
+                seal,
+                first,
+            }
+        })
 }
 
 proptest! {
@@ -142,7 +163,13 @@ fn the_bytes_of_a_header_are_fixed() {
         seal: false,
         first: true,
     };
-    let bytes = header.encode(&seed(), Place { file: 2, offset: 8_192 });
+    let bytes = header.encode(
+        &seed(),
+        Place {
+            file: 2,
+            offset: 8_192,
+        },
+    );
     let mut expected = Vec::new();
     expected.extend_from_slice(b"CAIRNJL1");
     for number in [7u64, 52, 51, 6] {

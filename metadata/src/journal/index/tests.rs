@@ -3,15 +3,27 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 fn at(index: u64) -> LogPosition {
-    LogPosition { term: 1, leader: 1, index }
+    LogPosition {
+        term: 1,
+        leader: 1,
+        index,
+    }
 }
 
 fn entry(index: u64, len: usize) -> LogEntry {
-    LogEntry { position: at(index), payload: vec![7; len].into() }
+    LogEntry {
+        position: at(index),
+        payload: vec![7; len].into(),
+    }
 }
 
 fn location(index: u64) -> Location {
-    Location { file: 1, offset: index * 100, len: 10, sum: index }
+    Location {
+        file: 1,
+        offset: index * 100,
+        len: 10,
+        sum: index,
+    }
 }
 
 #[test]
@@ -19,14 +31,30 @@ fn an_entry_may_begin_anywhere_and_must_then_follow() {
     let mut index = Index::new(1_000);
     index.push(entry(5, 1)).unwrap();
     let error = index.push(entry(7, 1)).unwrap_err();
-    assert_eq!(error, JournalError::Gap { expected: 6, found: 7 });
+    assert_eq!(
+        error,
+        JournalError::Gap {
+            expected: 6,
+            found: 7
+        }
+    );
     index.purge(at(20));
     assert_eq!(index.last(), Some(at(20)));
     let error = index.push(entry(6, 1)).unwrap_err();
-    assert_eq!(error, JournalError::Gap { expected: 21, found: 6 });
+    assert_eq!(
+        error,
+        JournalError::Gap {
+            expected: 21,
+            found: 6
+        }
+    );
     index.push(entry(21, 1)).unwrap();
     index.purge(at(3));
-    assert_eq!(index.pointers.purged, Some(at(20)), "purging never goes back");
+    assert_eq!(
+        index.pointers.purged,
+        Some(at(20)),
+        "purging never goes back"
+    );
 }
 
 #[test]

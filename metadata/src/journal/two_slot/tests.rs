@@ -4,7 +4,9 @@ use cairn_world::sim::SimDisk;
 const KIND: &[u8] = b"test";
 
 fn open(disk: &SimDisk) -> Option<Option<Vec<u8>>> {
-    TwoSlot::open(disk, "value", KIND).unwrap().map(|(_, value)| value)
+    TwoSlot::open(disk, "value", KIND)
+        .unwrap()
+        .map(|(_, value)| value)
 }
 
 #[test]
@@ -19,7 +21,13 @@ fn the_newest_value_is_read() {
     let (mut again, _) = TwoSlot::open(&disk, "value", KIND).unwrap().unwrap();
     again.write(b"four").unwrap();
     assert_eq!(open(&disk), Some(Some(b"four".to_vec())));
-    assert!(TwoSlot::open(&disk, "value", b"other").unwrap().unwrap().1.is_none());
+    assert!(
+        TwoSlot::open(&disk, "value", b"other")
+            .unwrap()
+            .unwrap()
+            .1
+            .is_none()
+    );
 }
 
 #[test]
@@ -34,7 +42,9 @@ fn a_value_too_long_is_refused() {
 #[test]
 fn a_crash_at_any_operation_leaves_the_old_or_the_new_value() {
     let script = |disk: &SimDisk| -> (u8, u8) {
-        let Ok(mut slots) = TwoSlot::create(disk, "value", KIND, &[0]) else { return (0, 1) };
+        let Ok(mut slots) = TwoSlot::create(disk, "value", KIND, &[0]) else {
+            return (0, 1);
+        };
         for value in 1..6 {
             if slots.write(&[value]).is_err() {
                 return (value, value + 1);
@@ -51,7 +61,10 @@ fn a_crash_at_any_operation_leaves_the_old_or_the_new_value() {
             let (written, tried) = script(&disk);
             let found = open(&disk.after_crash(survivor * 1_000 + operation)).flatten();
             let found = found.map_or(0, |value| value[0] + 1);
-            assert!(found >= written && found <= tried, "{operation}: {found} of {written}..{tried}");
+            assert!(
+                found >= written && found <= tried,
+                "{operation}: {found} of {written}..{tried}"
+            );
         }
     }
 }

@@ -3,7 +3,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 fn at(index: u64) -> LogPosition {
-    LogPosition { term: 2, leader: 1, index }
+    LogPosition {
+        term: 2,
+        leader: 1,
+        index,
+    }
 }
 
 fn write(key: &[u8], value: Option<&[u8]>) -> Applied {
@@ -12,7 +16,10 @@ fn write(key: &[u8], value: Option<&[u8]>) -> Applied {
         Some(value) => changes.put(key, Bytes::copy_from_slice(value)),
         None => changes.delete(key),
     }
-    Applied { changes, reply: Bytes::copy_from_slice(key) }
+    Applied {
+        changes,
+        reply: Bytes::copy_from_slice(key),
+    }
 }
 
 /// A history of small writes and blanks.

@@ -10,7 +10,14 @@ struct Memory(Arc<Mutex<BTreeMap<String, MemoryStore>>>);
 
 impl StoreFactory for Memory {
     fn open(&self, name: &str) -> Result<Arc<dyn OrderedStore>, StoreError> {
-        Ok(Arc::new(self.0.lock().unwrap().entry(name.to_owned()).or_default().clone()))
+        Ok(Arc::new(
+            self.0
+                .lock()
+                .unwrap()
+                .entry(name.to_owned())
+                .or_default()
+                .clone(),
+        ))
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
@@ -42,21 +49,28 @@ fn the_prepared_store_counts_only_once_it_is_switched_to() {
     let again = open(&disk, &stores);
     assert_eq!(again.number(), 1);
     assert_eq!(read(again.current().unwrap().as_ref()).unwrap(), "one");
-    assert_eq!(stores.0.lock().unwrap().len(), 1, "the unfinished one is cleared away");
+    assert_eq!(
+        stores.0.lock().unwrap().len(),
+        1,
+        "the unfinished one is cleared away"
+    );
     mark(generations.prepare().unwrap().as_ref(), "three");
     generations.switch().unwrap();
     let again = open(&disk, &stores);
     assert_eq!(again.number(), 2);
     assert_eq!(read(again.current().unwrap().as_ref()).unwrap(), "three");
-    assert_eq!(stores.0.lock().unwrap().len(), 1, "and so is the one before");
+    assert_eq!(
+        stores.0.lock().unwrap().len(),
+        1,
+        "and so is the one before"
+    );
 }
 
 #[test]
 fn a_crash_during_a_switch_leaves_one_or_the_other() {
     let script = |disk: &SimDisk| -> Option<u64> {
         let stores = Memory::default();
-        let mut generations =
-            Generations::open(disk, "generation", Arc::new(stores)).ok()?;
+        let mut generations = Generations::open(disk, "generation", Arc::new(stores)).ok()?;
         let mut number = 1;
         for _ in 0..3 {
             if generations.switch().is_err() {

@@ -3,12 +3,10 @@
 use super::LogStorage;
 use crate::journal::{Driver, Journal, JournalSettings};
 use crate::raft::applier::Applier;
-use crate::raft::stores::Stores;
 use crate::raft::generations::Generations;
 use crate::raft::rows::Proof;
-use crate::raft::{
-    ApplyError, Applied, Committed, StateMachine, StoreFactory, TypeConfig,
-};
+use crate::raft::stores::Stores;
+use crate::raft::{Applied, ApplyError, Committed, StateMachine, StoreFactory, TypeConfig};
 use crate::snapshot::Shelf;
 use cairn_store::{MemoryStore, OrderedStore, StoreError, View};
 use cairn_world::Disk;
@@ -22,7 +20,14 @@ struct Memory(Mutex<BTreeMap<String, MemoryStore>>);
 
 impl StoreFactory for Memory {
     fn open(&self, name: &str) -> Result<Arc<dyn OrderedStore>, StoreError> {
-        Ok(Arc::new(self.0.lock().unwrap().entry(name.to_owned()).or_default().clone()))
+        Ok(Arc::new(
+            self.0
+                .lock()
+                .unwrap()
+                .entry(name.to_owned())
+                .or_default()
+                .clone(),
+        ))
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
@@ -64,8 +69,13 @@ impl StoreBuilder<TypeConfig, LogStorage, Applier> for Build {
         let factory: Arc<dyn StoreFactory> = Arc::new(Memory::default());
         let generations = Generations::open(disk.as_ref(), "generation", factory).unwrap();
         let store = generations.current().unwrap();
-        let stores =
-            Stores::new(store, Proof::default(), generations, shelf, self.0 == Driver::Inline);
+        let stores = Stores::new(
+            store,
+            Proof::default(),
+            generations,
+            shelf,
+            self.0 == Driver::Inline,
+        );
         // The suite applies entries that were never in the log: nothing to wait for there.
         let applier = Applier::new(Arc::new(stores.unwrap()), Box::new(Nothing), None);
         Ok(((), LogStorage::new(journal), applier))
@@ -80,4 +90,36 @@ async fn openraft_s_suite_passes_inline() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn openraft_s_suite_passes_with_a_thread() {
     Suite::test_all(Build(Driver::Thread)).await.unwrap();
+}
+
+/// On a follower an entry may be committed by others before it is durable here; the store must not
+/// get ahead of the journal.
+#[tokio::test]
+async fn an_entry_is_applied_only_once_it_is_durable_here() {
+    use crate::raft::types::{RaftEntry, log_id};
+    use openraft::EntryPayload;
+    use openraft::storage::{IOFlushed, RaftLogStorage, RaftStateMachine};
+
+    let ((), mut log, _) = Build(Driver::Inline).build().await.unwrap();
+    let ((), _, applier) = Build(Driver::Inline).build().await.unwrap();
+    let mut applier = applier.waiting_for(log.journal.clone());
+    let position = crate::journal::LogPosition {
+        term: 1,
+        leader: 0,
+        index: 0,
+    };
+    let entry = RaftEntry {
+        log_id: log_id(position),
+        payload: EntryPayload::Blank,
+    };
+    let stream = futures_util::stream::iter([Ok((entry.clone(), None))]);
+    let mut applying = Box::pin(applier.apply(stream));
+    let early = futures_util::future::poll_immediate(&mut applying).await;
+    assert!(early.is_none(), "applied before it was in the journal");
+    log.append([entry], IOFlushed::noop()).await.unwrap();
+    applying.await.unwrap();
+    assert_eq!(
+        applier.applied_state().await.unwrap().0,
+        Some(log_id(position))
+    );
 }

@@ -2,8 +2,15 @@ use super::*;
 use cairn_store::{MemoryStore, OrderedStore};
 
 fn progress(index: u64) -> Progress {
-    let position = LogPosition { term: 1, leader: 1, index };
-    Progress { position: Some(position), hash: [index as u8; 32] }
+    let position = LogPosition {
+        term: 1,
+        leader: 1,
+        index,
+    };
+    Progress {
+        position: Some(position),
+        hash: [index as u8; 32],
+    }
 }
 
 fn step(store: &MemoryStore, before: &Progress, after: &Progress) {
@@ -36,7 +43,10 @@ fn an_empty_store_is_whole() {
 fn a_whole_chain_is_proved_before_and_after_a_sync() {
     let store = chain(&[0, 3, 4, 9]);
     let found = proof(&store).unwrap();
-    assert_eq!((found.applied, found.markers), (progress(9), vec![0, 3, 4, 9]));
+    assert_eq!(
+        (found.applied, found.markers),
+        (progress(9), vec![0, 3, 4, 9])
+    );
     let mut batch = Batch::default();
     put_synced(&mut batch, &progress(4), &[0, 3, 4]);
     store.commit(&batch).unwrap();
@@ -110,7 +120,10 @@ fn the_ring_of_hashes_is_bounded_and_ordered() {
     let store = MemoryStore::new();
     for number in 1..=HASHES_KEPT + 10 {
         let after = progress(number * limits::STATE_HASH_EVERY);
-        let state = StateHash { position: after.position.unwrap(), hash: after.hash };
+        let state = StateHash {
+            position: after.position.unwrap(),
+            hash: after.hash,
+        };
         let mut batch = Batch::default();
         put_progress(&mut batch, &Progress::default(), &after, &[state]);
         store.commit(&batch).unwrap();

@@ -11,14 +11,23 @@ fn position_strategy() -> impl Strategy<Value = LogPosition> {
 
 fn membership() -> impl Strategy<Value = Membership<u64, BasicNode>> {
     let voters = prop::collection::btree_set(0u64..20, 1..5);
-    (prop::collection::vec(voters, 1..3), prop::collection::vec(0u64..30, 0..3)).prop_map(
-        |(configs, learners)| {
+    (
+        prop::collection::vec(voters, 1..3),
+        prop::collection::vec(0u64..30, 0..3),
+    )
+        .prop_map(|(configs, learners)| {
             let ids = configs.iter().flatten().copied().chain(learners);
-            let node = |id: u64| (id, BasicNode { addr: format!("node-{id}:7000") });
+            let node = |id: u64| {
+                (
+                    id,
+                    BasicNode {
+                        addr: format!("node-{id}:7000"),
+                    },
+                )
+            };
             let nodes: std::collections::BTreeMap<u64, BasicNode> = ids.map(node).collect();
             Membership::new(configs, nodes).unwrap()
-        },
-    )
+        })
 }
 
 proptest! {
@@ -59,7 +68,11 @@ proptest! {
 #[test]
 fn votes_come_back() {
     for committed in [false, true] {
-        let vote = Vote { term: 4, leader: 7, committed };
+        let vote = Vote {
+            term: 4,
+            leader: 7,
+            committed,
+        };
         assert_eq!(vote_out(&vote_in(vote)), vote);
     }
 }
@@ -67,5 +80,8 @@ fn votes_come_back() {
 #[test]
 fn the_default_membership_comes_back() {
     let stored = RaftMembership::default();
-    assert_eq!(StoredMembershipMessage::from(&stored).stored().unwrap(), stored);
+    assert_eq!(
+        StoredMembershipMessage::from(&stored).stored().unwrap(),
+        stored
+    );
 }

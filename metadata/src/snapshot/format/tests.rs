@@ -3,10 +3,22 @@ use proptest::prelude::*;
 
 fn meta() -> impl Strategy<Value = SnapshotMeta> {
     let position = any::<Option<(u64, u64, u64)>>().prop_map(|position| {
-        position.map(|(term, leader, index)| LogPosition { term, leader, index })
+        position.map(|(term, leader, index)| LogPosition {
+            term,
+            leader,
+            index,
+        })
     });
-    (position, prop::collection::vec(any::<u8>(), 0..50), any::<[u8; 32]>())
-        .prop_map(|(position, membership, hash)| SnapshotMeta { position, membership, hash })
+    (
+        position,
+        prop::collection::vec(any::<u8>(), 0..50),
+        any::<[u8; 32]>(),
+    )
+        .prop_map(|(position, membership, hash)| SnapshotMeta {
+            position,
+            membership,
+            hash,
+        })
 }
 
 fn frame() -> impl Strategy<Value = Frame> {
@@ -21,7 +33,10 @@ fn frame() -> impl Strategy<Value = Frame> {
 
 fn read(bytes: &[u8], offset: u64) -> Result<Frame, &'static str> {
     let head = FrameHead::decode(bytes)?;
-    head.body(offset, Bytes::copy_from_slice(bytes.get(FRAME_HEAD..).unwrap_or_default()))
+    head.body(
+        offset,
+        Bytes::copy_from_slice(bytes.get(FRAME_HEAD..).unwrap_or_default()),
+    )
 }
 
 proptest! {
@@ -70,7 +85,10 @@ fn a_frame_too_long_and_a_version_too_new_are_refused() {
     let long = u32::try_from(FRAME_MAX).unwrap().to_le_bytes();
     let head = [&long[..], &[KIND_ROWS], &[0; 8]].concat();
     assert_eq!(FrameHead::decode(&head).unwrap_err(), "a frame is too long");
-    let message = HeaderMessage { version: VERSION + 1, ..HeaderMessage::default() };
+    let message = HeaderMessage {
+        version: VERSION + 1,
+        ..HeaderMessage::default()
+    };
     let error = header(message.encode_to_vec().into()).unwrap_err();
     assert_eq!(error, "the snapshot's version is not known here");
 }

@@ -8,8 +8,16 @@ fn shelf(disk: &SimDisk) -> Shelf {
 }
 
 fn meta(index: u64) -> SnapshotMeta {
-    let position = Some(LogPosition { term: 1, leader: 2, index });
-    SnapshotMeta { position, membership: vec![5; 10], hash: [6; 32] }
+    let position = Some(LogPosition {
+        term: 1,
+        leader: 2,
+        index,
+    });
+    SnapshotMeta {
+        position,
+        membership: vec![5; 10],
+        hash: [6; 32],
+    }
 }
 
 /// `count` rows of the state machine, some long, and rows of the host that must not travel.
@@ -58,7 +66,9 @@ fn rows_come_back_and_the_host_s_stay() {
 #[test]
 fn every_flipped_byte_of_a_snapshot_is_noticed() {
     let disk = SimDisk::new(2);
-    let snapshot = shelf(&disk).build(&meta(1), store(12).view().as_ref()).unwrap();
+    let snapshot = shelf(&disk)
+        .build(&meta(1), store(12).view().as_ref())
+        .unwrap();
     let name = snapshot.name().to_owned();
     for at in 0..snapshot.len() {
         let copy = disk.after_kill();
@@ -74,14 +84,20 @@ fn every_flipped_byte_of_a_snapshot_is_noticed() {
 #[test]
 fn a_snapshot_cut_or_grown_is_noticed() {
     let disk = SimDisk::new(3);
-    let snapshot = shelf(&disk).build(&meta(1), store(30).view().as_ref()).unwrap();
+    let snapshot = shelf(&disk)
+        .build(&meta(1), store(30).view().as_ref())
+        .unwrap();
     let name = snapshot.name().to_owned();
     let len = snapshot.len();
     for new_len in (0..len).step_by(101).chain([len - 1, len + 1]) {
         let copy = disk.after_kill();
-        let file = copy.open(&name, OpenMode::Existing, Access::Buffered).unwrap();
+        let file = copy
+            .open(&name, OpenMode::Existing, Access::Buffered)
+            .unwrap();
         file.set_len(new_len).unwrap();
-        let whole = shelf(&copy).newest().is_some_and(|snapshot| snapshot.verify().is_ok());
+        let whole = shelf(&copy)
+            .newest()
+            .is_some_and(|snapshot| snapshot.verify().is_ok());
         assert!(!whole, "{new_len} of {len} bytes");
     }
 }
@@ -89,8 +105,13 @@ fn a_snapshot_cut_or_grown_is_noticed() {
 #[test]
 fn a_snapshot_travels_in_messages() {
     let (here, there) = (SimDisk::new(4), SimDisk::new(5));
-    let snapshot = shelf(&here).build(&meta(8), store(1_500).view().as_ref()).unwrap();
-    assert!(snapshot.len() > 2 * limits::WIRE_PAYLOAD_MAX, "too short to say much");
+    let snapshot = shelf(&here)
+        .build(&meta(8), store(1_500).view().as_ref())
+        .unwrap();
+    assert!(
+        snapshot.len() > 2 * limits::WIRE_PAYLOAD_MAX,
+        "too short to say much"
+    );
     let far = shelf(&there);
     let mut incoming = far.receive().unwrap();
     let mut at = 0;
@@ -107,13 +128,19 @@ fn a_snapshot_travels_in_messages() {
     assert_eq!(read(&arrived), read(&snapshot));
     let adopted = far.adopt(&snapshot).unwrap();
     assert_eq!(read(&adopted), read(&snapshot));
-    assert_eq!(there.list("snapshots").unwrap().len(), 1, "one position, one snapshot");
+    assert_eq!(
+        there.list("snapshots").unwrap().len(),
+        1,
+        "one position, one snapshot"
+    );
 }
 
 #[test]
 fn what_arrives_damaged_or_short_is_refused_and_gone() {
     let (here, there) = (SimDisk::new(6), SimDisk::new(7));
-    let snapshot = shelf(&here).build(&meta(8), store(20).view().as_ref()).unwrap();
+    let snapshot = shelf(&here)
+        .build(&meta(8), store(20).view().as_ref())
+        .unwrap();
     let bytes = snapshot.read(0).unwrap();
     let far = shelf(&there);
     let mut damaged = bytes.to_vec();
@@ -141,7 +168,10 @@ fn the_newest_are_kept() {
     }
     let indexes = |shelf: &Shelf| -> Vec<u64> {
         let snapshots = shelf.snapshots();
-        snapshots.iter().map(|snapshot| snapshot.meta().position.unwrap().index).collect()
+        snapshots
+            .iter()
+            .map(|snapshot| snapshot.meta().position.unwrap().index)
+            .collect()
     };
     assert_eq!(indexes(&shelf), [30, 7, 5]);
     shelf.prune(2).unwrap();
@@ -183,9 +213,14 @@ fn a_crash_at_any_operation_leaves_only_whole_snapshots() {
             for snapshot in &snapshots {
                 snapshot.verify().unwrap();
             }
-            let newest = snapshots.first().and_then(|snapshot| snapshot.meta().position);
+            let newest = snapshots
+                .first()
+                .and_then(|snapshot| snapshot.meta().position);
             let newest = newest.map_or(0, |at| at.index);
-            assert!(newest >= published, "operation {operation}: {newest} < {published}");
+            assert!(
+                newest >= published,
+                "operation {operation}: {newest} < {published}"
+            );
         }
     }
 }
@@ -209,6 +244,8 @@ fn a_row_too_long_for_a_frame_is_refused() {
     let mut batch = Batch::default();
     batch.put([1, 1], vec![0; 2 << 20]);
     store.commit(&batch).unwrap();
-    let error = shelf(&SimDisk::new(11)).build(&meta(1), store.view().as_ref()).unwrap_err();
+    let error = shelf(&SimDisk::new(11))
+        .build(&meta(1), store.view().as_ref())
+        .unwrap_err();
     assert!(matches!(error, SnapshotError::RowTooLong { .. }), "{error}");
 }

@@ -105,6 +105,9 @@ fn tombstones_do_not_pile_up() {
         .map(|s| s.tombstones)
         .sum();
     assert_eq!(left, 0);
+    let mut rows = 0;
+    rig.volume().index.each_tombstone(|_row| rows += 1).unwrap();
+    assert_eq!(rows, 0);
     assert_eq!(rig.segments(), Vec::<u64>::new());
 }
 

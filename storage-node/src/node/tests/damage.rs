@@ -2,7 +2,10 @@
 
 use super::rig::*;
 use crate::background::Progress;
-use crate::tuning::UNIT_U64;
+use crate::format::checksum::crc32c;
+use crate::format::writer::RecordWriter;
+use crate::format::{Salt, Shape};
+use crate::tuning::{UNIT, UNIT_U64};
 
 const SMALL: u64 = 9_000;
 const LARGE: u64 = 400_000;
@@ -145,56 +148,63 @@ fn a_whole_record_in_anothers_place_is_corrupt() {
     assert_eq!((rig.get(one), rig.get(two)), (Found::Exact, Found::Missing));
 }
 
-/// A client stores bytes that are a perfect record of another segment, then that object's own
-/// record is damaged so that recovery scans through its cells.
-#[test]
-fn a_record_forged_inside_an_object_never_counts() {
-    let rig = Rig::new(1);
-    let victim = Name::new(1, 0);
-    rig.put(victim).unwrap();
-    let (file, at, len) = rig.place(victim);
-    let forged = rig
-        .sim
-        .peek(&file, at, len.next_multiple_of(UNIT_U64))
-        .unwrap();
-
-    // The carrier's cells hold the forgery on every unit border it can reach.
-    let other = Rig::new(2);
-    let carrier = Name::new(9, LARGE);
-    let mut cells: Vec<Vec<u8>> = carrier.cells().iter().map(|cell| cell.to_vec()).collect();
-    let shape = crate::format::Shape {
-        incarnation: carrier.incarnation(),
+/// A perfect record for `unit`, but for the salt.
+fn forged(unit: u32, salt: Salt) -> Vec<u8> {
+    let name = Name::new(666, 0);
+    let shape = Shape {
+        incarnation: name.incarnation(),
         shard: 1,
-        coding: carrier.coding(),
-        chunk_len: LARGE,
+        coding: name.coding(),
+        chunk_len: 0,
     };
+    let finished = RecordWriter::new(shape, salt, unit)
+        .finish(name.chunk(), name.table())
+        .unwrap();
+    finished.seal(999)[0].bytes.as_slice()[..164].to_vec()
+}
+
+/// Stores an object full of forged records, damages its own header so that recovery looks at every
+/// unit of it, and counts what recovery takes for records.
+fn forgeries_believed(salt_of: impl Fn(&Rig) -> Salt) -> usize {
+    let rig = Rig::new(1);
+    let carrier = Name::new(9, LARGE);
+    let mut upload = rig.begin(carrier).unwrap();
+    let salt = salt_of(&rig);
+    let mut cells: Vec<Vec<u8>> = carrier.cells().iter().map(|cell| cell.to_vec()).collect();
+    let stride = 4_100;
     for (number, cell) in cells.iter_mut().enumerate() {
-        let at = shape.cell_offset(number as u64);
-        let skip = (at.next_multiple_of(UNIT_U64) - at) as usize;
-        let room = cell.len().saturating_sub(skip).min(forged.len());
-        if room > 0 {
-            cell[skip..skip + room].copy_from_slice(&forged[..room]);
+        let at = 68 + number * stride;
+        let skip = at.next_multiple_of(UNIT) - at;
+        // The carrier lies at unit 1, the first place of its segment.
+        let forged = forged(1 + ((at + skip) / UNIT) as u32, salt);
+        if let Some(room) = cell.get_mut(skip..skip + forged.len()) {
+            room.copy_from_slice(&forged);
         }
     }
-    let table: Vec<u32> = cells
-        .iter()
-        .flat_map(|cell| [77, crate::format::checksum::crc32c(cell)])
-        .collect();
+    let table: Vec<u32> = cells.iter().flat_map(|cell| [77, crc32c(cell)]).collect();
     let cells: Vec<bytes::Bytes> = cells.into_iter().map(Into::into).collect();
-    let mut upload = other.begin(carrier).unwrap();
     now(upload.write(&cells)).unwrap();
     let trailer = cairn_rpc::ShardTrailer {
         cell_table: table.into(),
         ..carrier.trailer()
     };
     now(upload.finish(trailer)).unwrap();
-    // Planted by somebody who knows the segment's salt it would count: this is what saves us.
-    let (file, at, _len) = other.place(carrier);
-    let planted = other.sim.peek(&file, at + UNIT_U64, 68).unwrap();
-    assert_eq!(&planted[..8], b"CAIRNSHD");
-    other.sim.flip(&file, at + 3, 1).unwrap();
-    let other = other.lose_index();
-    assert_eq!(other.node.inventory(other.disk, None, 10).unwrap(), vec![]);
+    let (file, at, _len) = rig.place(carrier);
+    assert_eq!(at, UNIT_U64);
+    rig.sim.flip(&file, at + 3, 1).unwrap();
+    let rig = rig.lose_index();
+    rig.node.inventory(rig.disk, None, 10).unwrap().len()
+}
+
+#[test]
+fn a_record_forged_inside_an_object_never_counts() {
+    assert_eq!(forgeries_believed(|_rig| Salt([0; 16])), 0);
+    // The salt alone keeps them out: whoever knew it would be believed.
+    let known = forgeries_believed(|rig| {
+        let ledger = rig.volume().ledger();
+        ledger.segments.values().next_back().unwrap().salt
+    });
+    assert_eq!(known, 1);
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn a_spot_unreadable_during_recovery_hides_nothing_else() {
     names.iter().for_each(|name| {
         rig.put(*name).unwrap();
     });
-    let (file, at, _len) = rig.place(names[2]);
+    let (file, at, _len) = rig.place(names[5]);
     rig.sim.inject(
         Fault::new(FaultOn::Read)
             .named(file)
@@ -110,7 +110,7 @@ fn a_spot_unreadable_during_recovery_hides_nothing_else() {
     );
     let rig = rig.lose_index();
     for (number, name) in names.iter().enumerate() {
-        let expected = if number == 2 {
+        let expected = if number == 5 {
             Found::Missing
         } else {
             Found::Exact
@@ -123,24 +123,33 @@ fn a_spot_unreadable_during_recovery_hides_nothing_else() {
     assert!(names.iter().all(|name| rig.get(*name) == Found::Exact));
 }
 
-/// A tombstone of a record that cannot be read now is kept as long as it may be needed.
+/// A tombstone of a record that cannot be read now is kept as long as it may be needed, though its
+/// own segment is emptied meanwhile.
 #[test]
 fn a_dead_record_hidden_by_a_bad_spot_does_not_come_back() {
     let rig = Rig::new(1);
-    let dead = Name::new(1, SMALL);
+    let dead = Name::new(1, LARGE);
     rig.put(dead).unwrap();
     let (file, at, _len) = rig.place(dead);
+    let others: Vec<Name> = (10..30).map(|counter| Name::new(counter, SMALL)).collect();
+    others.iter().for_each(|name| {
+        rig.put(*name).unwrap();
+    });
     rig.delete(dead).unwrap();
-    let sim = rig.sim.clone();
-    sim.inject(
-        Fault::new(FaultOn::Read)
-            .named(file)
-            .within(at..at + 1)
-            .lasting(),
-    );
+    others.iter().for_each(|name| rig.delete(*name).unwrap());
+    let spot = Fault::new(FaultOn::Read)
+        .named(file)
+        .within(at..at + 1)
+        .lasting();
+    rig.sim.inject(spot);
     let rig = rig.lose_index();
-    rig.put(Name::new(2, SMALL)).unwrap();
+    let before = rig.segments();
     rig.care();
+    assert_ne!(
+        rig.segments(),
+        before,
+        "the tombstone's segment was emptied"
+    );
     let rig = rig.restart();
     rig.care();
     rig.sim.clear_faults();

@@ -168,3 +168,35 @@ fn a_caller_that_stopped_waiting_harms_nobody() {
     assert_eq!(outcome.try_recv(), Ok(Ok(())));
     assert!(is_there(&volume, gone));
 }
+
+/// A record that was written and then refused for want of room may be whole on disk: a delete
+/// acknowledged later must shadow it, or a rebuilt index would bring it back.
+#[test]
+fn a_refused_record_is_shadowed_by_a_later_delete() {
+    let sim = SimDisk::new(1);
+    let volume = volume(&sim);
+    let name = Name::new(1, 5_000);
+    let shape = Shape {
+        incarnation: name.incarnation(),
+        shard: name.shard,
+        coding: name.coding(),
+        chunk_len: name.chunk_len,
+    };
+    // What a refused record leaves: its bytes on disk, a dead row in the index.
+    let mut outcome = finish(&volume, name);
+    volume.step();
+    assert_eq!(outcome.try_recv(), Ok(Ok(())));
+    let entry = volume
+        .locate(shape.incarnation, shape.shard)
+        .unwrap()
+        .unwrap();
+    let effects = volume.index.edit(|edit| edit.burn(&entry)).unwrap();
+    volume.apply(effects);
+    assert!(!is_there(&volume, name));
+    let mut outcome = delete(&volume, name);
+    volume.step();
+    assert_eq!(outcome.try_recv(), Ok(Ok(())));
+    drop(volume);
+    let volume = self::volume(&sim);
+    assert!(!is_there(&volume, name));
+}

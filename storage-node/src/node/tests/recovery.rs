@@ -183,6 +183,67 @@ fn what_a_killed_process_left_is_made_durable_first() {
     }
 }
 
+/// A record whose sync failed can be read, and nothing makes it durable any more. It must not be
+/// relied on where an older one is whole.
+#[test]
+fn a_rewrite_whose_sync_failed_is_not_relied_on() {
+    for chunk_len in [SMALL, LARGE] {
+        let name = Name::new(1, chunk_len);
+        for seed in 0..12 {
+            let rig = Rig::new(1);
+            rig.put(name).unwrap();
+            let older = rig.place(name);
+            rig.sim.inject(Fault::new(FaultOn::Sync));
+            assert!(rig.put(name).is_err());
+            let (sim, store) = (rig.sim.after_kill(), rig.store.clone());
+            drop(rig);
+            sim.clear_faults();
+            let rig = Rig::open(sim, store).unwrap();
+            assert_eq!(rig.place(name), older);
+            rig.care();
+            let rig = rig.crash(seed, 0);
+            assert_eq!(rig.get(name), Found::Exact, "seed {seed}");
+        }
+    }
+}
+
+/// The same for a tombstone: a delete acknowledged by the next process must not rely on it.
+#[test]
+fn a_tombstone_whose_sync_failed_is_written_again() {
+    for seed in 0..24 {
+        let rig = Rig::new(1);
+        let name = Name::new(1, SMALL);
+        rig.put(name).unwrap();
+        rig.sim.inject(Fault::new(FaultOn::Sync));
+        assert!(rig.delete(name).is_err());
+        let (sim, store) = (rig.sim.after_kill(), rig.store.clone());
+        drop(rig);
+        sim.clear_faults();
+        let rig = Rig::open(sim, store).unwrap();
+        rig.delete(name).unwrap();
+        let rig = rig.crash(seed, 0).lose_index();
+        assert_eq!(rig.get(name), Found::Missing, "seed {seed}");
+    }
+}
+
+/// Killed between write and sync, nothing failed: the next process syncs before it relies on it.
+#[test]
+fn a_tombstone_left_by_a_killed_process_is_made_durable_first() {
+    for seed in 0..24 {
+        let rig = Rig::new(1);
+        let name = Name::new(1, SMALL);
+        rig.put(name).unwrap();
+        rig.sim.crash_at(rig.sim.operations() + 2);
+        assert!(rig.delete(name).is_err());
+        let (sim, store) = (rig.sim.after_kill(), rig.store.clone());
+        drop(rig);
+        let rig = Rig::open(sim, store).unwrap();
+        rig.delete(name).unwrap();
+        let rig = rig.crash(seed, 0).lose_index();
+        assert_eq!(rig.get(name), Found::Missing, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_directory_in_use_and_a_foreign_one_are_refused() {
     let rig = Rig::new(1);

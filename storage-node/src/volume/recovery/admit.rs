@@ -4,6 +4,8 @@ use cairn_store::StoreError;
 use cairn_world::DiskFile;
 
 use super::{Distrust, Recovered};
+use crate::format::{Salt, tombstone};
+use crate::tuning::UNIT_U64;
 use crate::volume::files::Files;
 use crate::volume::index::{Edit, Entry, Index};
 use crate::volume::{Item, Scanner, verify};
@@ -34,6 +36,7 @@ pub(super) fn admit(
         if items.is_empty() {
             return Ok((scanner.used, scanner.unreadable));
         }
+        write_again(file, &items, salt)?;
         let Admission {
             index,
             files,
@@ -48,6 +51,20 @@ pub(super) fn admit(
     }
 }
 
+/// A tombstone that can be read may still be in doubt, if the sync that should have covered it
+/// failed and only the process was started again; a delete acknowledged now would rely on it. The
+/// same bytes in the same place, synced when the scan ends, end the doubt, and a torn rewrite
+/// changes nothing.
+fn write_again(file: &dyn DiskFile, items: &[Item], salt: Salt) -> std::io::Result<()> {
+    for item in items {
+        if let Item::Tombstones(unit, tombstones) = item {
+            let bytes = tombstone::encode(tombstones, salt, *unit);
+            file.write_at(bytes.as_slice(), u64::from(*unit) * UNIT_U64)?;
+        }
+    }
+    Ok(())
+}
+
 fn take(
     edit: &mut Edit,
     files: &Files,
@@ -60,7 +77,7 @@ fn take(
             found.next_sequence = found.next_sequence.max(entry.sequence + 1);
             take_record(edit, files, found, entry)
         }
-        Item::Tombstones(tombstones) => {
+        Item::Tombstones(_unit, tombstones) => {
             for tombstone in tombstones {
                 found.next_sequence = found.next_sequence.max(tombstone.sequence + 1);
                 edit.delete(tombstone, number)?;
@@ -91,16 +108,15 @@ fn take_record(
     }
 }
 
-/// Two records of one shard: the newer counts, unless it is not whole (never acknowledged, or
-/// damaged since).
+/// Two records of one shard hold the same bytes, so the older counts while it is whole: the newer
+/// may be left from a sync that failed, which no later sync makes good.
 fn wins(files: &Files, found: &Recovered, entry: &Entry, other: &Entry) -> bool {
     let rank = |entry: &Entry| (entry.sequence, entry.place);
-    let (newer, is_newer) = if rank(entry) > rank(other) {
-        (entry, true)
+    if rank(entry) < rank(other) {
+        is_whole(files, found, entry)
     } else {
-        (other, false)
-    };
-    is_newer == is_whole(files, found, newer)
+        !is_whole(files, found, other)
+    }
 }
 
 fn is_whole(files: &Files, found: &Recovered, entry: &Entry) -> bool {
