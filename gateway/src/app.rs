@@ -18,6 +18,7 @@ use axum::extract::State;
 use axum::routing::{any, delete, get};
 use cairn_s3::target::RESERVED_SEGMENTS;
 use cairn_s3::{S3Error, Target, Timestamp, error};
+use cairn_telemetry::RequestId;
 use http::header::{DATE, HOST, HeaderMap, HeaderName, HeaderValue, SERVER};
 use http::{Request, Response, StatusCode};
 use tower::ServiceExt;
@@ -28,14 +29,10 @@ use crate::{admin, health, pipeline};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
-/// The id of a request, in every answer and log line of it.
-#[derive(Clone, Debug)]
-struct RequestId(String);
-
-impl RequestId {
-    fn draw(inner: &Inner) -> Self {
-        Self(format!("{:016X}", inner.entropy.next_u64()))
-    }
+fn draw_id(inner: &Inner) -> RequestId {
+    let mut random = [0; 16];
+    inner.entropy.fill(&mut random);
+    RequestId::new(random)
 }
 
 /// All routes.
@@ -58,8 +55,8 @@ pub(crate) async fn respond(
     router: &Router,
     mut request: Request<Body>,
 ) -> Response<Body> {
-    let id = RequestId::draw(inner);
-    request.extensions_mut().insert(id.clone());
+    let id = draw_id(inner);
+    request.extensions_mut().insert(id);
     let mut response = if is_reserved_key(inner, &request) {
         s3(State(Arc::clone(inner)), request).await
     } else {
@@ -68,32 +65,29 @@ pub(crate) async fn respond(
             Err(never) => match never {},
         }
     };
-    stamp(inner, &id, response.headers_mut());
+    stamp(inner, id, response.headers_mut());
     response
 }
 
 /// Refuses a request before it has a route.
 pub(crate) fn refuse<B>(inner: &Inner, request: &Request<B>, refused: &S3Error) -> Response<Body> {
-    let id = RequestId::draw(inner);
+    let id = draw_id(inner);
     let context = error::Context {
         resource: request.uri().path(),
-        request_id: &id.0,
+        request_id: &id.short(),
         host_id: Some(&inner.settings.name),
     };
     let mut response = refused.respond(request.method(), &context).map(Body::from);
-    stamp(inner, &id, response.headers_mut());
+    stamp(inner, id, response.headers_mut());
     response
 }
 
-fn stamp(inner: &Inner, id: &RequestId, headers: &mut HeaderMap) {
+fn stamp(inner: &Inner, id: RequestId, headers: &mut HeaderMap) {
     let date = Timestamp::from_millis(inner.clock.wall()).to_http_date();
-    let host_id = format!("{}/{}", inner.settings.name, id.0);
+    let host_id = format!("{}/{id}", inner.settings.name);
+    let short = id.short();
     headers.insert(SERVER, HeaderValue::from_static("Cairn"));
-    for (name, value) in [
-        (REQUEST_ID, id.0.as_str()),
-        (HOST_ID, &host_id),
-        (DATE, &date),
-    ] {
+    for (name, value) in [(REQUEST_ID, &short), (HOST_ID, &host_id), (DATE, &date)] {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
@@ -143,8 +137,8 @@ async fn s3(State(inner): State<Arc<Inner>>, request: Request<Body>) -> Response
         }
     };
     let status = response.status();
-    inner.metrics.answered(operation, status.as_u16());
     let took = inner.clock.monotonic().saturating_sub(begun);
+    inner.metrics.answered(operation, status.as_u16(), took);
     tracing::debug!(id, operation, status = status.as_u16(), ?took, "answered");
     response
 }

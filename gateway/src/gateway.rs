@@ -7,6 +7,7 @@ use bytes::Bytes;
 use cairn_model::{DiskId, limits};
 use cairn_rpc::{MetadataService, ShardService};
 use cairn_s3::{BucketName, Code, Hosts, S3Error};
+use cairn_telemetry::Registry;
 use cairn_wire::metadata as wire;
 use cairn_world::{Clock, Entropy};
 use http::{Request, Response};
@@ -67,7 +68,7 @@ impl Gateway {
             users: Users::new(metadata, Arc::clone(&clock), &settings.region),
             path: Arc::new(path),
             sessions,
-            metrics: Metrics::default(),
+            metrics: Metrics::new(Arc::new(Registry::new())),
             uploads: Semaphore::new(limits::UPLOADS_MAX),
             settings,
             clock,
@@ -87,6 +88,12 @@ impl Gateway {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         app::respond(&self.inner, &self.router, request.map(Body::new)).await
+    }
+
+    /// What `/metrics` shows. Other parts of the process may count in it too.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        self.inner.metrics.registry()
     }
 
     /// Keeps sessions and the view of the cluster fresh for as long as it is polled.

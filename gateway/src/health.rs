@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use cairn_model::limits;
+use cairn_telemetry::prometheus;
 use futures_util::future::join_all;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
@@ -67,7 +68,7 @@ async fn judge(inner: &Inner) -> Result<(), &'static str> {
 
 /// Counters.
 pub(crate) async fn metrics(State(inner): State<Arc<Inner>>) -> Response<Body> {
-    let mut response = text(StatusCode::OK, inner.metrics.render());
+    let mut response = text(StatusCode::OK, prometheus::render(inner.metrics.registry()));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response

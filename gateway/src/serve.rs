@@ -88,13 +88,13 @@ impl Gateway {
                     continue;
                 }
             };
-            self.inner.metrics.connections.add(1);
+            let open = self.inner.metrics.connections.hold();
             let connection = graceful.watch(self.connection(stream));
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "a connection ended");
                 }
-                drop(place);
+                drop((place, open));
             });
         }
     }

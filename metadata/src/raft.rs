@@ -14,7 +14,9 @@
 //! snapshot and the log ([`generations`], [`rebuild`]).
 //!
 //! [`types`] names openraft's types and our bytes for them; [`log_storage`] puts the journal under
-//! openraft, [`applier`] the state machine; [`host`] opens all of it, proposes, reads and keeps house.
+//! openraft, [`applier`] the state machine, which [`commit`] turns into batches for [`stores`];
+//! [`host`] opens all of it and proposes, [`reads`] confirms reads, [`housekeeping`] syncs, snapshots
+//! and purges.
 
 mod applier;
 mod commit;

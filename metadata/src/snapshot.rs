@@ -5,8 +5,8 @@
 //!                 shelf/incoming-N  --sync, re-read, verify, rename, sync_dir-->  shelf/snapshot-...
 //! ```
 //! A snapshot is a handle on a file, never bytes in memory; it travels in messages of at most 1 MiB
-//! ([`SnapshotHandle::read`], [`Incoming::write`]). Nothing is read out of a snapshot that has not
-//! been verified whole before. The bytes are described in `docs/formats/journal.md`.
+//! ([`SnapshotHandle::read`], [`Incoming::write`]). Nothing made of a snapshot is used before its last
+//! byte has been checked. The bytes are described in `docs/formats/journal.md`.
 
 mod format;
 mod reader;

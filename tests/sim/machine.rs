@@ -44,12 +44,7 @@ struct Generations(Arc<Mutex<BTreeMap<String, MemoryStore>>>);
 impl StoreFactory for Generations {
     fn open(&self, name: &str) -> Result<Arc<dyn OrderedStore>, StoreError> {
         let mut stores = self.0.lock().unwrap();
-        Ok(Arc::new(
-            stores
-                .entry(name.to_owned())
-                .or_insert_with(MemoryStore::new)
-                .clone(),
-        ))
+        Ok(Arc::new(stores.entry(name.to_owned()).or_default().clone()))
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {

@@ -8,6 +8,11 @@
 //!
 //! The product's own code throughout: only clock, entropy, disk and the store engine are simulated.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a crate of tests: a surprise is a failure"
+)]
+
 mod clock;
 mod crash;
 mod machine;

@@ -8,7 +8,7 @@ use cairn_metadata::planner::DiskRoute;
 use cairn_metadata::raft::network::NoPeers;
 use cairn_metadata::raft::{Member, RaftHost, RaftSettings, StoreFactory};
 use cairn_metadata::{Machine, Metadata, Nodes, Planner};
-use cairn_model::DiskId;
+use cairn_model::{DiskId, limits};
 use cairn_rpc::{MetadataService, ShardInventory, ShardService};
 use cairn_storage_node::{DiskSource, DiskState, Settings as StorageSettings, StorageNode};
 use cairn_store::fjall_engine::{FjallSettings, FjallStore};
@@ -52,17 +52,23 @@ fn storage_node(
     entropy: &Arc<dyn Entropy>,
 ) -> Result<StorageNode, Fatal> {
     let mut sources = Vec::with_capacity(directories.paths.len());
+    let mut smallest = u64::MAX;
     for dir in &directories.paths {
         let fail = |error: &dyn std::fmt::Display| Fatal::new(dir.display(), error);
         let disk = RealDisk::open(made(&dir.join(SHARDS))?).map_err(|error| fail(&error))?;
         let index = FjallStore::open(dir.join(INDEX), FjallSettings::default())
             .map_err(|error| fail(&error))?;
+        let space = disk.space().map_err(|error| fail(&error))?;
+        smallest = smallest.min(space.total);
         sources.push(DiskSource {
             disk: Arc::new(disk),
             index: Arc::new(index),
         });
     }
-    let settings = StorageSettings::default();
+    let settings = StorageSettings {
+        segment_len: segment_len(smallest),
+        ..StorageSettings::default()
+    };
     let node = StorageNode::open(
         directories.cluster,
         directories.node,
@@ -78,6 +84,14 @@ fn storage_node(
         }
     }
     Ok(node)
+}
+
+/// A sixteenth of the disk, between what the longest chunk needs and the default: two segments stay
+/// free for deletes and repair, and a small disk must not be all reserve.
+fn segment_len(disk: u64) -> u64 {
+    let longest = StorageSettings::default().segment_len;
+    let shortest = limits::CHUNK_LEN_MAX + 8 * limits::MIB;
+    (disk / 16 / limits::MIB * limits::MIB).clamp(shortest, longest)
 }
 
 async fn raft_host(
@@ -186,5 +200,23 @@ impl StoreFactory for FjallGenerations {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_follow_the_disk_within_bounds() {
+        assert_eq!(segment_len(1_000 * limits::MIB), 72 * limits::MIB);
+        assert_eq!(segment_len(2 * limits::GIB), 128 * limits::MIB);
+        assert_eq!(segment_len(4_096 * limits::GIB), 256 * limits::MIB);
+        let settings = |len| StorageSettings {
+            segment_len: len,
+            ..StorageSettings::default()
+        };
+        assert_eq!(settings(segment_len(0)).check(), Ok(()));
+        assert_eq!(settings(segment_len(1_999_999_999)).check(), Ok(()));
     }
 }

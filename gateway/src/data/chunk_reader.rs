@@ -9,23 +9,23 @@
 //! table itself comes with the first shard whose copy has that digest. A shard that is missing or
 //! fails a check counts as lost, and the chunk is marked suspect, once.
 
+mod gather;
+mod waves;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cairn_erasure::{CellTable, DecodeError, RangePlan, ShardCell, ShardSet, StripeDecoder};
+use cairn_erasure::{CellTable, RangePlan, StripeDecoder};
 use cairn_model::{ChunkId, Coding, DomainId, Incarnation, Sha256};
-use cairn_placement::{PartitionRow, Slot};
-use cairn_rpc::{ShardCells, ShardError, ShardRead};
 use cairn_wire::metadata as wire;
 use cairn_wire::metadata::entry::Command;
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 
+use self::gather::Gather;
+use self::waves::Waves;
 use crate::data::layout;
-use crate::data::nodes::Failing;
 use crate::data::session::Entered;
 use crate::data::view::View;
 use crate::data::{DataPath, ReadError};
@@ -224,278 +224,6 @@ impl ChunkReader {
                 tracing::warn!(?chunk, %error, "a suspect chunk could not be marked");
             }
         });
-    }
-}
-
-/// What one shard call gave: the shard, the first stripe asked for, the outcome.
-type Read = (u8, u64, Result<ShardCells, ShardError>);
-
-/// The shard calls of one attempt.
-struct Waves<'a> {
-    path: &'a DataPath,
-    row: &'a ChunkRow,
-    epoch: u64,
-    slots: Vec<Slot>,
-    with_table: bool,
-    /// What has been asked of each shard.
-    asked: BTreeMap<u8, Range<u64>>,
-    reads: FuturesUnordered<BoxFuture<'a, Read>>,
-    second_sent: bool,
-}
-
-impl<'a> Waves<'a> {
-    fn new(
-        path: &'a DataPath,
-        row: &'a ChunkRow,
-        partition: &PartitionRow,
-        with_table: bool,
-    ) -> Self {
-        Self {
-            path,
-            row,
-            epoch: partition.epoch,
-            slots: partition
-                .slots
-                .iter()
-                .take(row.coding.shards())
-                .copied()
-                .collect(),
-            with_table,
-            asked: BTreeMap::new(),
-            reads: FuturesUnordered::new(),
-            second_sent: false,
-        }
-    }
-
-    fn is_up(&self, shard: u8) -> bool {
-        let slot = self.slots.get(usize::from(shard));
-        slot.is_some_and(|slot| slot.read_disks().any(|disk| self.path.nodes.is_up(disk)))
-    }
-
-    /// Asks the shards that hold the range; of copies, one that is up. Where one is down the others
-    /// are asked at once.
-    fn first(&mut self, plan: &RangePlan) {
-        let shards = 0..u8::try_from(self.slots.len()).unwrap_or(u8::MAX);
-        if self.row.coding.data() == 1 {
-            let shard = shards.clone().find(|shard| self.is_up(*shard)).unwrap_or(0);
-            return self.ask(shard, plan.stripes());
-        }
-        let mut all_up = true;
-        for shard in shards {
-            let stripes = plan.stripes_of(shard);
-            if !stripes.is_empty() {
-                all_up &= self.is_up(shard);
-                self.ask(shard, stripes);
-            }
-        }
-        if !all_up {
-            self.second(plan);
-        }
-    }
-
-    /// Asks every shard for what it has not been asked for yet, once.
-    fn second(&mut self, plan: &RangePlan) {
-        if std::mem::replace(&mut self.second_sent, true) {
-            return;
-        }
-        for shard in 0..u8::try_from(self.slots.len()).unwrap_or(u8::MAX) {
-            if self.asked.get(&shard) != Some(&plan.stripes()) {
-                self.ask(shard, plan.stripes());
-            }
-        }
-    }
-
-    fn ask(&mut self, shard: u8, stripes: Range<u64>) {
-        let Some(slot) = self.slots.get(usize::from(shard)).copied() else {
-            return;
-        };
-        let (path, row) = (self.path, self.row);
-        let read = ShardRead {
-            disk: slot.current,
-            epoch: self.epoch,
-            chunk: row.chunk,
-            incarnation: row.incarnation,
-            shard,
-            first_cell: stripes.start,
-            cells: u32::try_from(stripes.end - stripes.start).unwrap_or(u32::MAX),
-            with_table: self.with_table,
-        };
-        self.asked.insert(shard, stripes);
-        self.reads.push(Box::pin(async move {
-            (shard, read.first_cell, read_shard(path, slot, read).await)
-        }));
-    }
-}
-
-/// Reads a shard where it is, or where it is moving. It is missing only where no disk has it.
-async fn read_shard(
-    path: &DataPath,
-    slot: Slot,
-    read: ShardRead,
-) -> Result<ShardCells, ShardError> {
-    let mut error = ShardError::Missing;
-    for disk in slot.read_disks() {
-        let Some(service) = path.nodes.service(disk) else {
-            error = ShardError::Unavailable("no node serves the disk".to_owned());
-            continue;
-        };
-        let call = service.read(ShardRead { disk, ..read });
-        match path.within(tuning::SHARD_READ_PATIENCE, call).await {
-            Ok(cells) => {
-                path.nodes.served_read(disk);
-                return Ok(cells);
-            }
-            Err(failed) => {
-                if matches!(failed, ShardError::Failed(_) | ShardError::Unavailable(_)) {
-                    path.nodes.failed(disk, Failing::Everything);
-                }
-                if failed != ShardError::Missing {
-                    error = failed;
-                }
-            }
-        }
-    }
-    Err(error)
-}
-
-/// Cells coming in, and stripes coming out.
-struct Gather {
-    plan: RangePlan,
-    /// Data shards of the coding.
-    data: usize,
-    decoder: Option<StripeDecoder>,
-    cells: BTreeMap<u64, Vec<ShardCell>>,
-    /// The wanted plain cells of stripes that are decoded.
-    plain: BTreeMap<u64, Vec<Bytes>>,
-    /// Shards that are lost or wrong, to report.
-    damaged: BTreeMap<u8, &'static str>,
-    /// Something went wrong: the first wave will not do.
-    troubled: bool,
-    stale: bool,
-    missing: bool,
-}
-
-impl Gather {
-    fn new(plan: RangePlan, data: usize, decoder: Option<StripeDecoder>) -> Self {
-        Self {
-            plan,
-            data,
-            decoder,
-            cells: BTreeMap::new(),
-            plain: BTreeMap::new(),
-            damaged: BTreeMap::new(),
-            troubled: false,
-            stale: false,
-            missing: false,
-        }
-    }
-
-    fn take(&mut self, (shard, first, outcome): Read, row: &ChunkRow) {
-        match outcome {
-            Ok(read) => {
-                if !self.take_table(read.cell_table, row) {
-                    return self.damage(shard, "wrong cell table");
-                }
-                for (stripe, bytes) in (first..).zip(read.cells) {
-                    let cells = self.cells.entry(stripe).or_default();
-                    if cells.iter().all(|cell| cell.shard != shard) {
-                        cells.push(ShardCell { shard, bytes });
-                    }
-                }
-            }
-            Err(error) => {
-                self.troubled = true;
-                match error {
-                    ShardError::StaleEpoch { .. } | ShardError::NotMine => self.stale = true,
-                    ShardError::Missing => {
-                        self.missing = true;
-                        self.damage(shard, "missing");
-                    }
-                    ShardError::Corrupt(_) => self.damage(shard, "corrupt"),
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    fn damage(&mut self, shard: u8, what: &'static str) {
-        self.troubled = true;
-        self.damaged.insert(shard, what);
-    }
-
-    /// Takes the first cell table that has the committed digest. False for one that has not.
-    fn take_table(&mut self, entries: Option<Arc<[u32]>>, row: &ChunkRow) -> bool {
-        let Some(entries) = entries else {
-            return true;
-        };
-        let ChunkRow { coding, length, .. } = *row;
-        let Ok(table) = CellTable::checked(coding, length, entries, &row.table_digest) else {
-            return false;
-        };
-        if self.decoder.is_none() {
-            self.decoder = StripeDecoder::new(coding, length, table).ok();
-        }
-        true
-    }
-
-    /// Decodes what can be decoded; true once that is everything.
-    fn decode(&mut self) -> bool {
-        for stripe in self.plan.stripes() {
-            if !self.plain.contains_key(&stripe) {
-                self.decode_stripe(stripe);
-            }
-        }
-        self.plan
-            .stripes()
-            .all(|stripe| self.plain.contains_key(&stripe))
-    }
-
-    fn decode_stripe(&mut self, stripe: u64) {
-        let (Some(decoder), Some(cells)) = (&self.decoder, self.cells.get(&stripe)) else {
-            return;
-        };
-        let wanted = self.plan.shards(stripe);
-        let have = |shard: u8| cells.iter().any(|cell| cell.shard == shard);
-        if cells.len() < self.data && !wanted.clone().all(have) {
-            return;
-        }
-        let bad = match decoder.decode(stripe, cells, wanted) {
-            Ok(decoded) => {
-                self.plain.insert(stripe, decoded.cells);
-                decoded.bad
-            }
-            Err(DecodeError::NeedMore { bad, .. }) => {
-                self.troubled = true;
-                bad
-            }
-            Err(DecodeError::Refused(why)) => {
-                tracing::error!(why, stripe, "a stripe was refused by the decoder");
-                self.troubled = true;
-                ShardSet::EMPTY
-            }
-        };
-        for shard in bad.iter() {
-            self.damage(shard, "wrong cells");
-        }
-    }
-
-    fn describe(&self) -> String {
-        let each = self
-            .damaged
-            .iter()
-            .map(|(shard, what)| format!("shard {shard} {what}"));
-        each.collect::<Vec<_>>().join(", ")
-    }
-
-    /// The bytes of the range, in order.
-    fn pieces(&self) -> Vec<Bytes> {
-        let mut pieces = Vec::new();
-        for (stripe, cells) in &self.plain {
-            for (piece, cell) in self.plan.pieces(*stripe).zip(cells) {
-                pieces.push(cell.slice(piece.bytes));
-            }
-        }
-        pieces
     }
 }
 

@@ -326,3 +326,6 @@ pub(crate) fn coding(row: Option<wire::Coding>) -> Option<Coding> {
     )
     .ok()
 }
+
+#[cfg(test)]
+mod tests;

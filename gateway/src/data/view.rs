@@ -236,3 +236,45 @@ impl Views {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::FakeMetadata;
+
+    fn answer() -> wire::ClusterAnswer {
+        let fake = FakeMetadata::new(Coding::new(2, 1).unwrap(), 3);
+        fake.edit(|state| state.cluster().clone())
+    }
+
+    #[test]
+    fn small_chunks_are_copies_of_the_class() {
+        let view = View::read(answer()).unwrap();
+        assert_eq!(view.coding(limits::SMALL_CHUNK_LEN).data(), 2);
+        assert_eq!(view.coding(limits::SMALL_CHUNK_LEN - 1).data(), 1);
+        assert_eq!(view.coding(1).parity(), 1);
+        assert_eq!(view.domain(DiskId([0xee; 16])), None);
+    }
+
+    #[test]
+    fn a_view_that_makes_no_sense_is_refused() {
+        type Break = fn(&mut wire::ClusterAnswer);
+        let breaks: [Break; 8] = [
+            |answer| answer.classes.clear(),
+            |answer| answer.classes[0].coding = None,
+            |answer| answer.classes[0].domain = "continent".to_owned(),
+            |answer| answer.partition_bits = 5,
+            |answer| answer.partitions[3].current.truncate(2),
+            |answer| answer.partitions[3].current[0] = Bytes::from_static(b"short"),
+            |answer| answer.disks[0].disk = Bytes::new(),
+            |answer| answer.generation = 1 << 20,
+        ];
+        for (at, broken) in breaks.into_iter().enumerate() {
+            let mut answer = answer();
+            broken(&mut answer);
+            assert_eq!(View::read(answer).unwrap_err(), MALFORMED, "break {at}");
+        }
+        let young = wire::ClusterAnswer::default();
+        assert!(matches!(View::read(young), Err(QueryError::Unavailable(_))));
+    }
+}

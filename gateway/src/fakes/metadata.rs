@@ -161,6 +161,31 @@ impl State {
         &mut self.chunks
     }
 
+    /// Stages a manifest by hand.
+    pub(crate) fn put_pages(&mut self, manifest: Bytes, pages: Vec<Vec<wire::ExtentRead>>) {
+        let write = |read: wire::ExtentRead| wire::ExtentWrite {
+            sha256: read.sha256,
+            incarnation: read.incarnation,
+            chunk_length: read.chunk_length,
+            offset: read.offset,
+            length: read.length,
+            coding: read.coding,
+            ..Default::default()
+        };
+        let pages = pages
+            .into_iter()
+            .map(|page| page.into_iter().map(write).collect())
+            .collect();
+        self.pages.insert(manifest, pages);
+    }
+
+    /// Stores a part list by hand; gives its pages.
+    pub(crate) fn put_part_list(&mut self, manifest: Bytes, parts: Vec<wire::PartRead>) -> u32 {
+        let pages = u32::try_from(parts.len().div_ceil(answer::PARTS_PER_PAGE)).unwrap();
+        self.part_lists.insert(manifest, parts);
+        pages
+    }
+
     pub(crate) fn kept_alive(&mut self) -> &mut Vec<Vec<u64>> {
         &mut self.kept_alive
     }

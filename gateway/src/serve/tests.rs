@@ -128,7 +128,7 @@ async fn health_tells_what_it_should() {
             .starts_with("HTTP/1.1 503")
     );
     stream.write_all(ask("/metrics").as_bytes()).await.unwrap();
-    let metrics = until(&mut stream, "cairn_connections_total 1\n").await;
+    let metrics = until(&mut stream, "cairn_sent_bytes_total 0\n").await;
     assert!(
         metrics.contains("operation=\"CreateBucket\",status=\"200\"} 1"),
         "{metrics}"

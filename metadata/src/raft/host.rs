@@ -223,16 +223,22 @@ impl RaftHost {
                 .is_some_and(|id| id.leader_id.term == metrics.current_term)
     }
 
-    /// Waits until [`RaftHost::is_ready`]; whether it is.
+    /// Waits until [`RaftHost::is_ready`], no longer where the node has failed; whether it is.
     pub async fn wait_ready(&self, limit: Duration) -> bool {
         let deadline = self.inner.clock.monotonic() + limit;
         while !self.is_ready() {
-            if self.inner.clock.monotonic() >= deadline {
+            if self.has_failed() || self.inner.clock.monotonic() >= deadline {
                 return false;
             }
             self.inner.clock.sleep(Duration::from_millis(1)).await;
         }
         true
+    }
+
+    fn has_failed(&self) -> bool {
+        use openraft::async_runtime::watch::WatchReceiver;
+        let watch = self.inner.raft.metrics();
+        watch.borrow_watched().running_state.is_err()
     }
 
     /// Whether this node believes it leads.

@@ -121,12 +121,12 @@ pub(super) fn rebuild(
     }
 }
 
-/// Makes the next generation from a snapshot; in use and durable when it returns.
+/// Makes the next generation from a snapshot; in use and durable when it returns. Reading it to its
+/// trailer verifies it, and nothing is in use before that.
 pub(super) fn install(
     snapshot: &SnapshotHandle,
     generations: &mut Generations,
 ) -> Result<Arc<dyn OrderedStore>, RebuildError> {
-    snapshot.verify()?;
     let store = generations.prepare()?;
     let mut batch = Batch::default();
     let mut bytes = 0;

@@ -115,7 +115,8 @@ impl SnapshotHandle {
         self.for_each(|_, _| Ok(()))
     }
 
-    /// Gives every row in order to `take`. Verify first: this notices damage only as it comes to it.
+    /// Gives every row in order to `take`, checking every byte. Damage is noticed as it is come to: what
+    /// was made of the rows counts only once this has returned.
     pub(crate) fn for_each(
         &self,
         mut take: impl FnMut(Bytes, Bytes) -> Result<(), SnapshotError>,

@@ -13,7 +13,7 @@
 mod admit;
 mod count;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_model::DiskId;
 use cairn_store::StoreError;
@@ -35,6 +35,8 @@ pub(super) struct Recovered {
     pub(super) next_sequence: u64,
     pub(super) punches: Vec<Entry>,
     pub(super) blind: bool,
+    /// Segments written to while records were compared.
+    rewritten: BTreeSet<u64>,
 }
 
 /// Why an index is not taken as it is.
@@ -136,6 +138,9 @@ impl Recovery<'_> {
         }
         for number in &unknown {
             self.scan(*number, &mut found)?;
+        }
+        for number in &found.rewritten {
+            self.files.get(*number)?.sync()?;
         }
         let clean = state.is_some_and(|state| state.clean) && unknown.is_empty();
         count(self.index, &mut found, clean)?;

@@ -204,7 +204,9 @@ async fn an_ended_session_is_never_retried_elsewhere() {
     let entered = world.sessions.enter().await.unwrap();
     for refused in [Refusal::SessionEnded, Refusal::RetryUpload] {
         world.fake.fault(Fault::Refuse(refused));
-        let error = entered.propose(create("no")).await.unwrap_err();
+        let proposal = entered.propose(create("no"));
+        let told = tokio::time::timeout(Duration::from_secs(5), proposal).await;
+        let error = told.expect("told at once, never tried again").unwrap_err();
         assert_eq!(error, CommitError::RetryUpload);
     }
     assert_eq!(

@@ -228,6 +228,7 @@ fn an_orphan_is_one_that_no_row_knows_and_whose_session_has_ended() {
     };
     let orphans = vec![
         orphan(1, &known),
+        orphan(3, &kept),
         orphan(2, &lost),
         orphan(2, &young),
         orphan(2, &never),

@@ -116,9 +116,8 @@ fn check(rig: &Rig, world: &mut World, what: &str) {
         };
         assert!(
             fine,
-            "{what}: {name:?} known {known:?} found {found:?} {:?} {:?}",
-            rig.node.take_damage(rig.disk),
-            rig.place(*name)
+            "{what}: {name:?} known {known:?} found {found:?}, damage {:?}",
+            rig.node.take_damage(rig.disk)
         );
         // What is there now stays there.
         *known = match found {

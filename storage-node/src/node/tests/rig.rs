@@ -191,6 +191,13 @@ impl Rig {
         Self::open(sim, store).unwrap()
     }
 
+    /// Only the process dies; the index keeps `batches` of what it had not persisted.
+    pub(super) fn kill(self, batches: u64) -> Self {
+        let (sim, store) = (self.sim.after_kill(), self.store.crash_keeping(batches));
+        drop(self.node);
+        Self::open(sim, store).unwrap()
+    }
+
     /// A good end and a new start.
     pub(super) fn restart(self) -> Self {
         self.node.close().unwrap();

@@ -1,11 +1,13 @@
 //! Taking the records and tombstones of one segment into the index.
 
+use std::io;
+
 use cairn_store::StoreError;
-use cairn_world::DiskFile;
+use cairn_world::{AlignedBuf, DiskFile};
 
 use super::{Distrust, Recovered};
 use crate::format::{Salt, tombstone};
-use crate::tuning::UNIT_U64;
+use crate::tuning::{SCAN_WINDOW, UNIT_U64};
 use crate::volume::files::Files;
 use crate::volume::index::{Edit, Entry, Index};
 use crate::volume::{Item, Scanner, verify};
@@ -55,7 +57,7 @@ pub(super) fn admit(
 /// failed and only the process was started again; a delete acknowledged now would rely on it. The
 /// same bytes in the same place, synced when the scan ends, end the doubt, and a torn rewrite
 /// changes nothing.
-fn write_again(file: &dyn DiskFile, items: &[Item], salt: Salt) -> std::io::Result<()> {
+fn write_again(file: &dyn DiskFile, items: &[Item], salt: Salt) -> io::Result<()> {
     for item in items {
         if let Item::Tombstones(unit, tombstones) = item {
             let bytes = tombstone::encode(tombstones, salt, *unit);
@@ -90,7 +92,7 @@ fn take(
 fn take_record(
     edit: &mut Edit,
     files: &Files,
-    found: &Recovered,
+    found: &mut Recovered,
     entry: &Entry,
 ) -> Result<(), StoreError> {
     let shape = &entry.shape;
@@ -101,22 +103,59 @@ fn take_record(
         return edit.burn(entry);
     }
     match edit.live(shape.incarnation, shape.shard)? {
-        Some(other) if other.place != entry.place && !wins(files, found, entry, &other) => {
-            edit.burn(entry)
+        Some(other) if other.place != entry.place => {
+            if resolve(files, found, entry, &other)? {
+                edit.land(entry)
+            } else {
+                edit.burn(entry)
+            }
         }
         _ => edit.land(entry),
     }
 }
 
-/// Two records of one shard hold the same bytes, so the older counts while it is whole: the newer
-/// may be left from a sync that failed, which no later sync makes good.
-fn wins(files: &Files, found: &Recovered, entry: &Entry, other: &Entry) -> bool {
+/// Of two records of one shard the newer counts, unless it is not whole (never acknowledged, or
+/// damaged since). True where that is `entry`. Which one was acknowledged is not known, and the
+/// other will be punched: so the winner is written again, and synced before this opening ends.
+fn resolve(
+    files: &Files,
+    found: &mut Recovered,
+    entry: &Entry,
+    other: &Entry,
+) -> Result<bool, StoreError> {
     let rank = |entry: &Entry| (entry.sequence, entry.place);
-    if rank(entry) < rank(other) {
-        is_whole(files, found, entry)
+    let (newer, older) = if rank(entry) > rank(other) {
+        (entry, other)
     } else {
-        !is_whole(files, found, other)
+        (other, entry)
+    };
+    let winner = if is_whole(files, found, newer) {
+        newer
+    } else {
+        older
+    };
+    if is_whole(files, found, winner) {
+        found.rewritten.insert(winner.place.segment);
+        rewrite(files, winner).map_err(|error| StoreError(error.to_string()))?;
     }
+    Ok(winner == entry)
+}
+
+/// Writes a record's own bytes over it.
+fn rewrite(files: &Files, entry: &Entry) -> io::Result<()> {
+    let file = files.get(entry.place.segment)?;
+    let end = entry.place.offset() + entry.place.len();
+    let mut at = entry.place.offset();
+    while at < end {
+        let size = (end - at).min(SCAN_WINDOW as u64);
+        let mut bytes = AlignedBuf::zeroed(usize::try_from(size).unwrap_or(SCAN_WINDOW));
+        if file.read_at(bytes.as_mut_slice(), at)? < bytes.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(bytes.as_slice(), at)?;
+        at += size;
+    }
+    Ok(())
 }
 
 fn is_whole(files: &Files, found: &Recovered, entry: &Entry) -> bool {
