@@ -120,9 +120,8 @@ async fn s3(State(inner): State<Arc<Inner>>, request: Request<Body>) -> Response
     let resource = request.uri().path().to_owned();
     let id = request
         .extensions()
-        .get::<RequestId>()
-        .map_or("", |id| &id.0)
-        .to_owned();
+        .get()
+        .map_or_else(String::new, RequestId::short);
     let (operation, outcome) = pipeline::answer(&inner, request).await;
     let response = match outcome {
         Ok(response) => response,

@@ -263,3 +263,20 @@ fn of_two_records_a_whole_one_counts() {
     let rig = rig.lose_index();
     assert_eq!(rig.get(name), Found::Exact);
 }
+
+/// The index still calls the older one dead; brought back, it must not be punched.
+#[test]
+fn the_older_of_two_records_brought_back_keeps_its_bytes() {
+    let rig = Rig::new(1);
+    let name = Name::new(1, LARGE);
+    rig.put(name).unwrap();
+    let older = rig.place(name);
+    rig.put(name).unwrap();
+    let (file, at, _len) = rig.place(name);
+    rig.sim.flip(&file, at + 100, 1).unwrap();
+    let batches = rig.store.unpersisted();
+    let rig = rig.crash(1, batches);
+    assert_eq!(rig.place(name), older);
+    rig.care();
+    assert_eq!(rig.get(name), Found::Exact);
+}
