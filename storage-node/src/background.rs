@@ -33,6 +33,3 @@ pub trait BackgroundStep: Send {
     /// Does a little. Never longer than moving a few MiB or one record takes.
     fn step(&mut self) -> Progress;
 }
-
-#[cfg(test)]
-mod tests;

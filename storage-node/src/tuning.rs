@@ -38,6 +38,10 @@ pub(crate) const READ_LEN: u64 = 4 << 20;
 pub(crate) const DAMAGE_KEPT: usize = 1_024;
 /// A segment with this share of its blocks wasted is compacted.
 pub(crate) const COMPACT_PERCENT: u64 = 50;
+/// Sealed segments shorter than this part of a whole one ...
+pub(crate) const CROWD_PART: u32 = 8;
+/// ... are merged when there are so many of them.
+pub(crate) const CROWD: usize = 16;
 /// Client writes stop at this share of the disk free ...
 pub(crate) const FULL_PERCENT: u64 = 5;
 /// ... or this many segments, whichever is more.

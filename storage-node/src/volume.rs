@@ -28,9 +28,6 @@ mod span;
 mod txn;
 pub(crate) mod verify;
 
-#[cfg(test)]
-pub(crate) mod tests;
-
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

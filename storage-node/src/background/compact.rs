@@ -1,7 +1,7 @@
 //! Emptying wasted segments.
 //!
 //! ```text
-//!  pick a sealed segment, most of whose blocks are garbage
+//!  pick a sealed segment, most of whose blocks are garbage (or the shortest of many short ones)
 //!  step by step:  copy live records into the care segment, sync, read back, switch the index
 //!  at its end:    carry the tombstones something still needs, sync
 //!  then:          forget its index rows, persist the index, remove the file, sync the directory
@@ -22,7 +22,7 @@ use cairn_rpc::ShardError;
 
 use super::{BackgroundStep, Progress};
 use crate::format::{Tombstone, tombstone};
-use crate::tuning::{COMPACT_PERCENT, STEP_BYTES};
+use crate::tuning::{COMPACT_PERCENT, CROWD, CROWD_PART, STEP_BYTES};
 use crate::volume::{Entry, Item, Scanner, Volume};
 use load::Load;
 
@@ -77,7 +77,11 @@ impl Compact {
     /// The segment in work, or the next one worth it.
     fn next_victim(&mut self) -> Option<Victim> {
         self.victim.take().or_else(|| {
-            let number = self.volume.ledger().most_wasted(COMPACT_PERCENT)?;
+            let short = self.volume.settings.segment_units() / CROWD_PART;
+            let ledger = self.volume.ledger();
+            let number = ledger
+                .most_wasted(COMPACT_PERCENT)
+                .or_else(|| ledger.crowded(short, CROWD))?;
             Some(Victim {
                 number,
                 unit: 1,

@@ -297,6 +297,20 @@ impl Ledger {
             .map(|(_, number)| number)
     }
 
+    /// The shortest of the sealed segments below `units`, where there are at least `crowd` of them:
+    /// what frequent restarts leave behind.
+    pub(crate) fn crowded(&self, units: u32, crowd: usize) -> Option<u64> {
+        let short: Vec<(u32, u64)> = self
+            .segments
+            .iter()
+            .filter(|(_, segment)| segment.phase == Phase::Sealed && !segment.stuck)
+            .filter(|(_, segment)| segment.units < units)
+            .map(|(number, segment)| (segment.units, *number))
+            .collect();
+        let shortest = short.iter().min()?;
+        (short.len() >= crowd).then_some(shortest.1)
+    }
+
     /// Bytes that clients may still take from filling segments.
     pub(crate) fn client_room(&self) -> u64 {
         [(Class::Small, TOMBSTONE_RESERVE), (Class::Large, 0)]

@@ -246,3 +246,19 @@ fn nothing_is_compacted_that_is_not_worth_it() {
     rig.care();
     assert_eq!(rig.sim.operations(), before);
 }
+
+#[test]
+fn short_segments_left_by_restarts_are_merged() {
+    let mut rig = Rig::new(1);
+    let names: Vec<Name> = (0..40).map(|counter| Name::new(counter, SMALL)).collect();
+    for name in &names {
+        rig.put(*name).unwrap();
+        rig = rig.restart();
+    }
+    assert_eq!(rig.segments().len(), 40);
+    rig.care();
+    assert!(rig.segments().len() < 20);
+    all_are(&rig, &names, &Found::Exact);
+    let rig = rig.lose_index();
+    all_are(&rig, &names, &Found::Exact);
+}
