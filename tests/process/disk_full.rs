@@ -95,7 +95,7 @@ fn put(client: &Client, oracle: &mut Oracle, name: u64, length: usize) -> bool {
     let response = client
         .send(&s3::put(&path(name), piece.bytes()))
         .expect("an answer");
-    let state = Some(Content::whole(piece));
+    let state = Some(Content::Whole(piece));
     match response.status {
         200 => oracle.record(&key(name), state, Answer::Acknowledged),
         503 | 507 => oracle.record(&key(name), state, Answer::Refused),

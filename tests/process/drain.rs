@@ -16,7 +16,7 @@ fn sigterm_drains_an_upload_in_flight() {
     must_put(&server.client, "drain/before", b"before");
 
     let _idle = server.client.connect().expect("an idle connection");
-    let content = Content::whole(Piece {
+    let content = Content::Whole(Piece {
         seed: 5,
         length: 8 << 20,
     });
@@ -47,7 +47,7 @@ fn sigterm_drains_an_upload_in_flight() {
     let server = site.start();
     let expected = Observation::Present {
         bytes: content.bytes(),
-        etag: content.etag().to_owned(),
+        etag: content.etag(),
     };
     assert!(
         s3::observe(&server.client, "drain/upload") == Ok(expected),

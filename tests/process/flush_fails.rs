@@ -92,7 +92,7 @@ fn put(server: &Server<'_>, oracle: &mut Oracle, number: u64) -> Answer {
     );
     let patient = server.client.with_patience(Duration::from_secs(15));
     let answer = s3::answer(&patient.send(&s3::put(&format!("{BUCKET}/{key}"), piece.bytes())));
-    oracle.record(&key, Some(Content::whole(piece)), answer);
+    oracle.record(&key, Some(Content::Whole(piece)), answer);
     answer
 }
 

@@ -64,7 +64,7 @@ fn write_and_kill(site: &Site, oracle: &mut Oracle) {
         let (call, state) = if number % 5 == 4 {
             (Call::new("DELETE", &path), None)
         } else {
-            (s3::put(&path, piece.bytes()), Some(Content::whole(piece)))
+            (s3::put(&path, piece.bytes()), Some(Content::Whole(piece)))
         };
         let answer = s3::answer(&server.client.send(&call));
         assert_eq!(answer, Answer::Acknowledged);
@@ -82,7 +82,7 @@ fn write_and_kill(site: &Site, oracle: &mut Oracle) {
             .send(&s3::put(&format!("{BUCKET}/last"), piece.bytes())),
     );
     assert_eq!(last, Answer::Acknowledged);
-    oracle.record("last", Some(Content::whole(piece)), Answer::Unknown);
+    oracle.record("last", Some(Content::Whole(piece)), Answer::Unknown);
     server.kill_nine();
 }
 

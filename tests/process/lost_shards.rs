@@ -75,7 +75,7 @@ fn contents() -> Vec<Content> {
     let numbered = LENGTHS.iter().zip(100..);
     numbered
         .map(|(length, seed)| {
-            Content::whole(Piece {
+            Content::Whole(Piece {
                 seed,
                 length: *length,
             })
@@ -101,7 +101,7 @@ fn read_back(client: &Client) {
         let seen = s3::observe(client, &format!("shards/{index}"));
         let expected = Observation::Present {
             bytes: content.bytes(),
-            etag: content.etag().to_owned(),
+            etag: content.etag(),
         };
         assert!(
             seen == Ok(expected),

@@ -13,23 +13,14 @@ pub struct Piece {
     pub length: usize,
 }
 
-/// Bytes that repeat but for the number of their block.
-const BLOCK: usize = 4_096;
-
 impl Piece {
-    /// The bytes: blocks of seeded noise, each beginning with its number, so that none can stand in
-    /// for another.
+    /// The bytes.
     #[must_use]
     pub fn bytes(self) -> Vec<u8> {
         let mut random = Random::new(self.seed);
-        let noise: Vec<u8> = (0..BLOCK / 8)
-            .flat_map(|_| random.next_u64().to_le_bytes())
-            .collect();
-        let (_, tail) = noise.split_at(8);
-        let mut bytes = Vec::with_capacity(self.length + BLOCK);
-        for number in 0..self.length.div_ceil(BLOCK) as u64 {
-            bytes.extend_from_slice(&(number ^ self.seed).to_le_bytes());
-            bytes.extend_from_slice(tail);
+        let mut bytes = Vec::with_capacity(self.length + 8);
+        while bytes.len() < self.length {
+            bytes.extend_from_slice(&random.next_u64().to_le_bytes());
         }
         bytes.truncate(self.length);
         bytes
@@ -38,52 +29,46 @@ impl Piece {
 
 /// What an object holds: put whole, or completed from parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    pieces: Vec<Piece>,
-    etag: String,
+pub enum Content {
+    /// One PutObject.
+    Whole(Piece),
+    /// Parts in order.
+    Parts(Vec<Piece>),
 }
 
 impl Content {
-    /// One PutObject.
-    #[must_use]
-    pub fn whole(piece: Piece) -> Self {
-        Self {
-            pieces: vec![piece],
-            etag: checksums::etag(&piece.bytes()),
+    fn pieces(&self) -> &[Piece] {
+        match self {
+            Self::Whole(piece) => std::slice::from_ref(piece),
+            Self::Parts(pieces) => pieces,
         }
-    }
-
-    /// A completed upload of these parts, in order.
-    #[must_use]
-    pub fn parts(pieces: Vec<Piece>) -> Self {
-        let parts: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.bytes()).collect();
-        let etag = checksums::multipart_etag(parts.iter().map(Vec::as_slice));
-        Self { pieces, etag }
     }
 
     /// Number of bytes.
     #[must_use]
     pub fn length(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.length).sum()
+        self.pieces().iter().map(|piece| piece.length).sum()
     }
 
     /// All the bytes.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        match self.pieces.as_slice() {
-            [piece] => piece.bytes(),
-            pieces => pieces
-                .iter()
-                .map(|piece| piece.bytes())
-                .collect::<Vec<_>>()
-                .concat(),
-        }
+        self.pieces()
+            .iter()
+            .flat_map(|piece| piece.bytes())
+            .collect()
     }
 
     /// The ETag, with its quotes, that S3 gives such an object.
     #[must_use]
-    pub fn etag(&self) -> &str {
-        &self.etag
+    pub fn etag(&self) -> String {
+        match self {
+            Self::Whole(piece) => checksums::etag(&piece.bytes()),
+            Self::Parts(pieces) => {
+                let parts: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.bytes()).collect();
+                checksums::multipart_etag(parts.iter().map(Vec::as_slice))
+            }
+        }
     }
 }
 
@@ -111,17 +96,6 @@ mod tests {
     }
 
     #[test]
-    fn no_block_is_like_another() {
-        let bytes = Piece {
-            seed: 9,
-            length: 3 * BLOCK + 5,
-        }
-        .bytes();
-        let blocks: std::collections::BTreeSet<&[u8]> = bytes.chunks(BLOCK).collect();
-        assert_eq!(blocks.len(), 4);
-    }
-
-    #[test]
     fn parts_are_joined_and_have_a_dashed_etag() {
         let (a, b) = (
             Piece {
@@ -130,10 +104,10 @@ mod tests {
             },
             Piece { seed: 2, length: 5 },
         );
-        let content = Content::parts(vec![a, b]);
+        let content = Content::Parts(vec![a, b]);
         assert_eq!(content.length(), 15);
         assert_eq!(content.bytes(), [a.bytes(), b.bytes()].concat());
         assert!(content.etag().ends_with("-2\""));
-        assert_eq!(Content::whole(a).etag(), checksums::etag(&a.bytes()));
+        assert_eq!(Content::Whole(a).etag(), checksums::etag(&a.bytes()));
     }
 }

@@ -193,7 +193,7 @@ fn fits(state: &State, seen: &Observation) -> bool {
     match (state, seen) {
         (None, Observation::Absent) => true,
         (Some(content), Observation::Present { bytes, etag }) => {
-            content.length() == bytes.len() && etag == content.etag() && content.bytes() == *bytes
+            content.length() == bytes.len() && *etag == content.etag() && content.bytes() == *bytes
         }
         _ => false,
     }

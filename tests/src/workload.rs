@@ -150,7 +150,7 @@ impl Worker {
         let call = s3::put(&self.path(&key), piece.bytes());
         let answer = s3::answer(&self.send(client, &call));
         self.oracle
-            .record(&key, Some(Content::whole(piece)), answer);
+            .record(&key, Some(Content::Whole(piece)), answer);
         answer
     }
 
@@ -246,7 +246,7 @@ impl Worker {
         let answer = s3::completion_answer(&self.send(client, &call));
         let pieces = upload.parts.iter().map(|(piece, _)| *piece).collect();
         self.oracle
-            .record(&upload.key, Some(Content::parts(pieces)), answer);
+            .record(&upload.key, Some(Content::Parts(pieces)), answer);
         answer
     }
 
