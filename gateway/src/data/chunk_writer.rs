@@ -180,6 +180,7 @@ impl ChunkWriter {
             coding: Some(wire_coding(self.coding)),
             epoch: self.epoch,
             debt: met.debt.into_iter().map(wire_debt).collect(),
+            claim: wire::Claim::Written.into(),
         })
     }
 }

@@ -114,6 +114,7 @@ mod tests {
             }),
             epoch: u64::MAX,
             debt: vec![debt; debts],
+            claim: wire::Claim::Fit.into(),
         }
     }
 

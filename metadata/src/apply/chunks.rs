@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cairn_model::{ChunkId, Coding, DomainId, Incarnation, Sha256, limits};
-use cairn_wire::metadata::{ExtentWrite, MarkSuspect, Refusal, Reply};
+use cairn_wire::metadata::{Claim, ExtentWrite, MarkSuspect, Refusal, Reply};
 
 use super::{ApplyError, Context, Stop, Transaction, cluster, malformed, refuse, sessions};
 use crate::keyspace::chunk::{ChunkKey, ChunkRow, ChunkState};
@@ -15,13 +15,18 @@ use crate::keyspace::partition::PartitionKey;
 /// Where the chunk exists and its writing is fit (Live, coded at least as well, debt within the
 /// ack rule, not suspect), that one is adopted and the new one condemned; else the new one becomes
 /// current and the old is condemned, so uploading again heals. The extent's hint is set to the
-/// writing that was kept.
+/// writing that was kept. An extent that claims a stored chunk brings no writing: see [`refer`].
 pub(super) fn register(
     txn: &mut Transaction<'_>,
     context: &Context,
     domain: u64,
     extent: &mut ExtentWrite,
 ) -> Result<(), Stop> {
+    match extent.claim() {
+        Claim::Written => {}
+        Claim::Live => return refer(txn, context, domain, extent, Need::Live),
+        Claim::Fit => return refer(txn, context, domain, extent, Need::Fit),
+    }
     let written = verify(txn, context, extent)?;
     let id = chunk_id(domain, &extent.sha256)?;
     let key = ChunkKey(id);
@@ -49,7 +54,7 @@ pub(super) fn register(
         Some(old) if old.length != extent.chunk_length => {
             return malformed("the chunk has another length");
         }
-        Some(old) if fit(&old, &written) => {
+        Some(old) if fit(&old, written.parity()) => {
             condemn(txn, id, &extent.incarnation)?;
             extent.incarnation = old.incarnation.clone();
             extent.coding = old.coding;
@@ -70,6 +75,70 @@ pub(super) fn register(
     };
     txn.put(&key, &row);
     Ok(())
+}
+
+/// What a stored chunk must be for a reference that brings no bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Readable as its other references are.
+    Live,
+    /// As good as one uploaded now, so that uploading again heals what is not.
+    Fit,
+}
+
+/// Takes one reference to a chunk that is stored. Safe without a pin: only a Live row is taken, and
+/// a row stays Live while anything refers to it. All that readers need comes from the row.
+fn refer(
+    txn: &mut Transaction<'_>,
+    context: &Context,
+    domain: u64,
+    extent: &mut ExtentWrite,
+    need: Need,
+) -> Result<(), Stop> {
+    sessions::require(context)?;
+    let id = chunk_id(domain, &extent.sha256)?;
+    let absent = || Stop::Refused(Refusal::NoSuchChunk, id.sha256.to_string());
+    let row = txn.get(&ChunkKey(id))?.ok_or_else(absent)?;
+    let taken = match need {
+        Need::Live => row.state() == ChunkState::Live,
+        Need::Fit => fit(&row, class_parity(context)?),
+    };
+    if !taken {
+        return Err(absent());
+    }
+    if row.length != extent.chunk_length {
+        return malformed("the chunk has another length");
+    }
+    *extent = ExtentWrite {
+        sha256: extent.sha256.clone(),
+        incarnation: row.incarnation.clone(),
+        chunk_length: row.length,
+        offset: extent.offset,
+        length: extent.length,
+        crc64nvme: row.crc64nvme,
+        table_digest: row.table_digest.clone(),
+        coding: row.coding,
+        ..ExtentWrite::default()
+    };
+    txn.put(
+        &ChunkKey(id),
+        &ChunkRow {
+            refs: row.refs + 1,
+            ..row
+        },
+    );
+    Ok(())
+}
+
+/// The parity shards of the storage class.
+fn class_parity(context: &Context) -> Result<usize, Stop> {
+    let class = context.cluster()?.classes.first();
+    let coding = class.and_then(cluster::coding_of);
+    coding
+        .map(Coding::parity)
+        .ok_or(Stop::Halt(ApplyError::Inconsistent(
+            "the storage class has no coding",
+        )))
 }
 
 /// Checks an extent's own claims; gives its coding.
@@ -106,13 +175,13 @@ fn verify(txn: &Transaction<'_>, context: &Context, extent: &ExtentWrite) -> Res
 }
 
 /// Whether a stored writing may serve a new reference.
-fn fit(old: &ChunkRow, written: &Coding) -> bool {
+fn fit(old: &ChunkRow, parity: usize) -> bool {
     let Some(coding) = old.coding.as_ref().and_then(cluster::read_coding) else {
         return false;
     };
     old.state() == ChunkState::Live
         && !old.suspect
-        && coding.parity() >= written.parity()
+        && coding.parity() >= parity
         && coding.shards().saturating_sub(old.debt.len()) >= coding.ack_shards()
 }
 

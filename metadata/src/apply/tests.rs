@@ -1,6 +1,7 @@
 //! The state machine against its rules, one refusal a test, and against a full mark of references
 //! under random histories.
 
+mod claims;
 mod garbage;
 mod history;
 mod mark;
@@ -15,7 +16,7 @@ use cairn_model::{Incarnation, SessionId};
 use cairn_store::{Change, Scan};
 use cairn_wire::metadata::content::Place;
 use cairn_wire::metadata::{
-    BeginSession, Coding, Content, CreateBucket, Disk, ExtentWrite, Extents, InitCluster,
+    BeginSession, Claim, Coding, Content, CreateBucket, Disk, ExtentWrite, Extents, InitCluster,
     PutObject, PutUser, StorageClass, User,
 };
 
@@ -151,6 +152,7 @@ impl State {
             }),
             epoch: 1,
             debt: Vec::new(),
+            claim: Claim::Written.into(),
         }
     }
 
