@@ -30,6 +30,7 @@ mod conditions;
 mod garbage;
 mod manifests;
 mod objects;
+mod pins;
 mod sessions;
 mod transaction;
 mod uploads;
@@ -213,6 +214,7 @@ fn run(txn: &mut Transaction<'_>, context: &Context, command: Command) -> Result
         Command::BeginDelete(command) => garbage::begin_delete(txn, &command),
         Command::FinishDelete(command) => garbage::finish_delete(txn, &command),
         Command::JudgeOrphans(command) => garbage::judge_orphans(txn, context, &command),
+        Command::PinRead(command) => pins::pin(txn, context, &command),
         Command::MarkSuspect(command) => chunks::mark_suspect(txn, &command),
     }
 }

@@ -17,6 +17,7 @@ pub mod condemned;
 pub mod manifest;
 pub mod object;
 pub mod partition;
+pub mod pin;
 pub mod session;
 pub mod upload;
 pub mod user;

@@ -4,13 +4,14 @@ use cairn_model::{ChunkId, Incarnation, limits};
 use cairn_wire::metadata::{BeginDelete, Condemned, FinishDelete, JudgeOrphans, Refusal, Reply};
 
 use super::chunks::{chunk_id, condemn};
-use super::{ApplyError, Context, Stop, Transaction, malformed, refuse, sessions};
+use super::{ApplyError, Context, Stop, Transaction, malformed, pins, refuse, sessions};
 use crate::keyspace::chunk::{ChunkKey, ChunkState};
 use crate::keyspace::condemned::{CondemnedKey, CondemnedRow};
+use crate::keyspace::pin::PinTarget;
 use crate::keyspace::session::SessionKey;
 
-/// Condemned -> Deleting: every session begun at or before the epoch must have ended, and no
-/// reference may be left. Anything else refuses the whole entry.
+/// Condemned -> Deleting: every session begun at or before the epoch must have ended, no session
+/// may pin the chunk, and no reference may be left. Anything else refuses the whole entry.
 pub(super) fn begin_delete(
     txn: &mut Transaction<'_>,
     command: &BeginDelete,
@@ -25,7 +26,8 @@ pub(super) fn begin_delete(
         if txn.get(&key)?.is_none_or(|row| row.deleting) {
             continue;
         }
-        if oldest.is_some_and(|session| session <= key.epoch) {
+        let in_use = oldest.is_some_and(|session| session <= key.epoch);
+        if in_use || pins::pinned(txn, &PinTarget::Chunk(key.chunk))? {
             return refuse(Refusal::TooSoon);
         }
         let chunk_key = ChunkKey(key.chunk);

@@ -10,10 +10,11 @@ use cairn_wire::metadata::{
     Bucket, Content, ExtentWrite, Extents, Pages, Refusal, ReleasePage, Reply, StagePage,
 };
 
-use super::{Context, Stop, Transaction, buckets, chunks, malformed, refuse, sessions};
+use super::{Context, Stop, Transaction, buckets, chunks, malformed, pins, refuse, sessions};
 use crate::keyspace::manifest::{
     ManifestKey, ManifestRow, PageKey, PageRow, ReleaseKey, ReleaseRow,
 };
+use crate::keyspace::pin::PinTarget;
 use crate::keyspace::session::{StagedKey, StagedRow};
 
 /// Takes the references a commit brings; gives the content as stored and its length.
@@ -214,6 +215,7 @@ fn release_pages(
     pages: u32,
 ) -> Result<(), Stop> {
     if last_reference(txn, manifest)? {
+        let epoch = txn.counters().session;
         queue_release(
             txn,
             manifest,
@@ -221,6 +223,7 @@ fn release_pages(
                 next: 0,
                 pages,
                 domain,
+                epoch,
             },
         );
     }
@@ -248,7 +251,8 @@ fn last_reference(txn: &mut Transaction<'_>, manifest: [u8; 16]) -> Result<bool,
     }
 }
 
-/// Releases the next page of a queued manifest.
+/// Releases the next page of a queued manifest, once no read can need it: every session begun when
+/// its last reference went has ended, and none pins it.
 pub(super) fn release_page(
     txn: &mut Transaction<'_>,
     command: &ReleasePage,
@@ -260,6 +264,10 @@ pub(super) fn release_page(
     let Some(release) = txn.get(&key)?.filter(|row| row.next == command.page) else {
         return Ok(Reply::default()); // another proposal was faster
     };
+    let in_use = sessions::oldest_open(txn)?.is_some_and(|session| session <= release.epoch);
+    if in_use || pins::pinned(txn, &PinTarget::Manifest(manifest))? {
+        return refuse(Refusal::TooSoon);
+    }
     let page_key = PageKey {
         manifest,
         page: release.next,

@@ -4,9 +4,10 @@ use cairn_model::incarnation::U48_MAX;
 use cairn_model::limits;
 use cairn_wire::metadata::{BeginSession, EndSession, Refusal, Reply};
 
-use super::{Context, Stop, Transaction, malformed, manifests, refuse};
+use super::{Context, Stop, Transaction, malformed, manifests, pins, refuse};
 use crate::keyspace::KeyKind as _;
 use crate::keyspace::manifest::ReleaseRow;
+use crate::keyspace::pin::SessionPinKey;
 use crate::keyspace::session::{OutcomeKey, SessionKey, SessionRow, StagedKey};
 
 /// State-machine time = max(previous, stamp); a forward jump beyond `CLOCK_JUMP_MAX_MS` suspends
@@ -46,7 +47,7 @@ pub(super) fn begin(
 }
 
 /// Ends a session. Its proposals are refused from here on; what it staged and did not attach is
-/// released; its outcomes are forgotten in bounded steps, the row last. `number` in the reply is 1
+/// released; its pins go; its outcomes are forgotten in bounded steps, the row last. `number` in the reply is 1
 /// while rows are left: send the command again.
 pub(super) fn end(
     txn: &mut Transaction<'_>,
@@ -67,10 +68,12 @@ pub(super) fn end(
             next: 0,
             pages: staging.pages,
             domain: staging.domain,
+            epoch: 0, // never attached: no read has seen it
         };
         manifests::queue_release(txn, staged.manifest, &release);
         budget -= 1;
     }
+    budget -= pins::unpin(txn, &session_prefix::<SessionPinKey>(key.0), budget)?;
     let outcomes = txn.scan::<OutcomeKey>(&session_prefix::<OutcomeKey>(key.0), budget)?;
     let more = outcomes.len() == budget;
     for (outcome, _) in outcomes {

@@ -6,6 +6,7 @@ mod garbage;
 mod history;
 mod mark;
 mod objects;
+mod pins;
 mod sessions;
 mod uploads;
 

@@ -101,6 +101,10 @@ pub struct ReleaseRow {
     /// The domain of its chunks.
     #[prost(uint64, tag = "3")]
     pub domain: u64,
+    /// The newest session when its last reference went: reads in it and those before it may still
+    /// need the pages. 0 where no read could ever see them.
+    #[prost(uint64, tag = "4")]
+    pub epoch: u64,
 }
 
 impl KeyKind for ReleaseKey {

@@ -11,6 +11,7 @@ use super::condemned::CondemnedKey;
 use super::manifest::{ManifestKey, PageKey, ReleaseKey};
 use super::object::ObjectKey;
 use super::partition::PartitionKey;
+use super::pin::{PinKey, PinTarget, SessionPinKey};
 use super::session::{OutcomeKey, SessionKey, StagedKey};
 use super::upload::{DeadUploadKey, PartKey, UploadKey};
 use super::user::{UserIdKey, UserKey};
@@ -60,6 +61,10 @@ proptest! {
         round_trip(&ReleaseKey(stamp));
         let chunk = ChunkId { domain: DomainId(number), sha256: Sha256(digest) };
         round_trip(&ChunkKey(chunk));
+        for target in [PinTarget::Chunk(chunk), PinTarget::Manifest(stamp)] {
+            round_trip(&PinKey { target, session: number });
+            round_trip(&SessionPinKey { session: number, target });
+        }
         let incarnation = Incarnation { group: 1, generation: 2, session: SessionId(3), counter: u64::from(small) };
         round_trip(&CondemnedKey { epoch: number, chunk, incarnation });
     }

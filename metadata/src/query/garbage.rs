@@ -7,6 +7,7 @@ use crate::keyspace::KeyKind as _;
 use crate::keyspace::bucket::DeadBucketKey;
 use crate::keyspace::condemned::CondemnedKey;
 use crate::keyspace::manifest::ReleaseKey;
+use crate::keyspace::pin::{PinKey, PinTarget};
 use crate::keyspace::session::SessionKey;
 use crate::keyspace::upload::{DeadUploadKey, UploadKey};
 
@@ -27,8 +28,14 @@ pub(super) fn work(rows: &Rows<'_>, query: &GetGarbage) -> Result<GarbageAnswer,
     }
     answer.ends.truncate(limit);
     condemned(rows, oldest, limit, &mut answer)?;
-    for row in rows.scan::<ReleaseKey>(&[ReleaseKey::PREFIX]).take(limit) {
+    for row in rows.scan::<ReleaseKey>(&[ReleaseKey::PREFIX]) {
         let (key, row) = row?;
+        if !free(rows, oldest, row.epoch, &PinTarget::Manifest(key.0))? {
+            continue;
+        }
+        if answer.releases.len() == limit {
+            break;
+        }
         answer.releases.push(ReleaseWork {
             manifest: key.0.to_vec().into(),
             page: row.next,
@@ -65,6 +72,20 @@ pub(super) fn work(rows: &Rows<'_>, query: &GetGarbage) -> Result<GarbageAnswer,
     Ok(answer)
 }
 
+/// Whether no open session can need what was let go of at `epoch`, and none pins it.
+fn free(
+    rows: &Rows<'_>,
+    oldest_open: Option<u64>,
+    epoch: u64,
+    target: &PinTarget,
+) -> Result<bool, QueryError> {
+    if oldest_open.is_some_and(|session| session <= epoch) {
+        return Ok(false);
+    }
+    let pin = rows.scan::<PinKey>(&PinKey::of(target)).next();
+    Ok(pin.transpose()?.is_none())
+}
+
 /// Writings whose sessions have all ended may be deleted; those being deleted must be finished.
 fn condemned(
     rows: &Rows<'_>,
@@ -72,11 +93,17 @@ fn condemned(
     limit: usize,
     answer: &mut GarbageAnswer,
 ) -> Result<(), QueryError> {
-    for row in rows
-        .scan::<CondemnedKey>(&[CondemnedKey::PREFIX])
-        .take(limit)
-    {
+    let most = u64::try_from(limit).unwrap_or(u64::MAX);
+    for row in rows.scan::<CondemnedKey>(&[CondemnedKey::PREFIX]) {
         let (key, row) = row?;
+        // A few pinned ones at the front must not hide what is behind them.
+        let pinned = !row.deleting && !free(rows, None, 0, &PinTarget::Chunk(key.chunk))?;
+        if pinned {
+            continue;
+        }
+        if answer.condemned == most {
+            break;
+        }
         answer.condemned += 1;
         let item = Condemned {
             epoch: key.epoch,

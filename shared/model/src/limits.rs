@@ -32,6 +32,8 @@ pub const ENTRY_LEN_MAX: u64 = 256 * KIB;
 pub const ENTRY_CHUNK_COUNTERS_MAX: usize = 1_024;
 /// Extents of a manifest that lies in its object row.
 pub const ROW_EXTENTS_MAX: usize = 16;
+/// Chunks and manifests one long read pins when it moves to a newer session.
+pub const PIN_TARGETS_MAX: usize = ROW_EXTENTS_MAX;
 /// Extents in one manifest page.
 pub const PAGE_EXTENTS_MAX: usize = 1_024;
 /// Parts in one page of a completed upload's part list; each part may bring a row of extents.
@@ -103,6 +105,8 @@ pub const STRIPES_PER_REQUEST: usize = 4;
 
 /// Seconds a session takes uploads and reads before the next one begins.
 pub const SESSION_SECS: u64 = 60;
+/// Seconds after which a read leaves its session for a newer one, so that what it does not need goes.
+pub const READ_REPIN_SECS: u64 = 3_600;
 /// Seconds after which a silent session is expired by the leader.
 pub const SESSION_EXPIRY_SECS: u64 = 90;
 /// Outcomes kept per session; a session past it is rotated early.
@@ -153,5 +157,6 @@ const _: () = {
     assert!(PUT_LEN_MAX.div_ceil(CHUNK_LEN_DEFAULT) <= PAGE_EXTENTS_MAX as u64);
     assert!(OBJECT_LEN_MAX <= PUT_LEN_MAX * PARTS_MAX as u64);
     assert!(SESSION_SECS < SESSION_EXPIRY_SECS);
+    assert!(SESSION_SECS < READ_REPIN_SECS);
     assert!(PARTITION_BITS_DEFAULT <= PARTITION_BITS_MAX);
 };

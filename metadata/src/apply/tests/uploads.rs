@@ -1,7 +1,8 @@
 //! Multipart uploads.
 
 use cairn_wire::metadata::{
-    AbortUpload, CompleteUpload, CreateUpload, DeleteBucket, DeleteItem, DeleteObjects, PutPart,
+    AbortUpload, CompleteUpload, CreateUpload, DeleteBucket, DeleteItem, DeleteObjects, EndSession,
+    PutPart,
 };
 
 use super::*;
@@ -100,8 +101,15 @@ fn complete_hands_the_parts_over_and_answers_a_repeat() {
         items: vec![item],
     }));
     garbage::settle(&mut state);
+    assert_eq!(state.rows_of::<PageKey>().len(), 1, "a read may need it");
+    let later = state.begin();
+    state.done(Command::EndSession(EndSession {
+        target: upload.session,
+        expired: false,
+    }));
+    garbage::settle(&mut state);
     assert!(state.rows_of::<PageKey>().is_empty());
-    let gone = state.run_in(upload.session, complete(&upload, 3, &chosen));
+    let gone = state.run_in(later, complete(&upload, 3, &chosen));
     assert_eq!(gone.refusal(), Refusal::NoSuchUpload);
 }
 
