@@ -116,6 +116,11 @@ impl ChunkReader {
         }
     }
 
+    /// Goes on in another session; the one it was in may end.
+    pub(crate) fn move_to(&mut self, session: &Entered) {
+        self.session = session.clone();
+    }
+
     /// The chunk's row.
     pub(crate) fn row(&self) -> &ChunkRow {
         &self.row

@@ -3,20 +3,24 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_model::{ChunkId, DomainId, limits};
 use cairn_wire::metadata as wire;
+use cairn_wire::metadata::object::Place;
 use crc_fast::CrcAlgorithm::Crc64Nvme;
 use crc_fast::checksum;
 
 use crate::data::chunk_reader::{ChunkReader, ChunkRow};
 use crate::data::layout::{ChunkRun, Layout, Run};
-use crate::data::session::Entered;
+use crate::data::session::{Entered, Needs};
 use crate::data::{DataPath, ReadError};
 use crate::tuning;
 
 const _: () = assert!(2 * tuning::READ_STRIPES <= limits::STRIPES_PER_REQUEST as u64);
+
+const LEAVE_AT: Duration = Duration::from_secs(limits::READ_REPIN_SECS);
 
 /// A chunk being read.
 #[derive(Debug)]
@@ -33,6 +37,10 @@ struct Open {
 pub(crate) struct Reader {
     path: Arc<DataPath>,
     session: Entered,
+    /// What must stay for as long as this reads.
+    needs: Needs,
+    /// The session's age at which the read moves to a newer one.
+    leave_at: Duration,
     layout: Layout,
     runs: VecDeque<Run>,
     rows: BTreeMap<ChunkId, ChunkRow>,
@@ -51,6 +59,8 @@ impl Reader {
         Self {
             path: Arc::clone(path),
             session,
+            needs: needs(domain, object),
+            leave_at: LEAVE_AT,
             layout: Layout::new(path.metadata.clone(), domain, object, range),
             runs: VecDeque::new(),
             rows: BTreeMap::new(),
@@ -63,6 +73,9 @@ impl Reader {
     /// # Errors
     /// See [`ReadError`]. After one, nothing more may be given to the client.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Bytes>>, ReadError> {
+        if self.session.age() >= self.leave_at {
+            self.leave_session().await;
+        }
         loop {
             if let Some(open) = &mut self.open {
                 if !open.left.is_empty() {
@@ -79,6 +92,19 @@ impl Reader {
                 }) => return inline(&bytes, wanted, crc64nvme).map(|bytes| Some(vec![bytes])),
                 Some(Run::Chunk(run)) => self.open = Some(self.open(run)?),
             }
+        }
+    }
+
+    /// Moves to a newer session. Where that fails now the old one goes on to hold what is read.
+    async fn leave_session(&mut self) {
+        if let Err(error) = self.session.renew(self.needs.clone()).await {
+            tracing::warn!(%error, "a long read stays in its session");
+            self.leave_at = self.session.age() + Duration::from_secs(limits::SESSION_SECS);
+            return;
+        }
+        self.leave_at = LEAVE_AT;
+        if let Some(open) = &mut self.open {
+            open.reader.move_to(&self.session);
         }
     }
 
@@ -120,6 +146,31 @@ impl Reader {
             left: run.offset..run.offset + run.length,
             crc: whole.then(|| crc_fast::Digest::new(Crc64Nvme)),
         })
+    }
+}
+
+/// What a row names, as pins name it. Pages keep all that they name.
+fn needs(domain: DomainId, object: &wire::Object) -> Needs {
+    match &object.place {
+        None | Some(Place::Inline(_)) => Needs::default(),
+        Some(Place::Extents(list)) => {
+            let extents = list.extents.iter();
+            let chunks = extents.map(|extent| wire::ChunkKey {
+                domain: domain.0,
+                sha256: extent.sha256.clone(),
+            });
+            Needs {
+                chunks: chunks.collect(),
+                manifests: Vec::new(),
+            }
+        }
+        Some(
+            Place::Pages(wire::Pages { manifest, .. })
+            | Place::PartPages(wire::PartPages { manifest, .. }),
+        ) => Needs {
+            chunks: Vec::new(),
+            manifests: vec![manifest.clone()],
+        },
     }
 }
 

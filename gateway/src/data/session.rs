@@ -8,7 +8,8 @@
 //!
 //! Every upload and every read holds an [`Entered`]. A chunk that was live when a session was
 //! entered is not deleted before that session ends, so neither a slow upload nor a slow read loses
-//! a chunk under its feet. A command runs in a task of its own that holds a guard until the outcome
+//! a chunk under its feet. A read that lasts long pins what it needs in a newer session and leaves
+//! its own, so that it holds nothing but that. A command runs in a task of its own that holds a guard until the outcome
 //! is known: a client that goes away neither cancels it half way nor lets the session end early.
 //! Numbers and stamps come from the session's counters and are never given twice.
 
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use cairn_model::{Incarnation, SessionId, limits};
 use cairn_rpc::MetadataError;
 use cairn_wire::metadata as wire;
@@ -40,11 +42,18 @@ struct Session {
     idle: Arc<Notify>,
 }
 
+/// What a read needs to stay: the chunks its row names, or the manifest whose pages name them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub(crate) chunks: Vec<wire::ChunkKey>,
+    pub(crate) manifests: Vec<Bytes>,
+}
+
 /// A place in an open session. While one lives, its session is not ended by this gateway.
 #[derive(Debug)]
 pub(crate) struct Entered {
     session: Arc<Session>,
-    metadata: Metadata,
+    sessions: Arc<Sessions>,
 }
 
 impl Clone for Entered {
@@ -52,7 +61,7 @@ impl Clone for Entered {
         self.session.guards.fetch_add(1, Ordering::Relaxed);
         Self {
             session: Arc::clone(&self.session),
-            metadata: self.metadata.clone(),
+            sessions: Arc::clone(&self.sessions),
         }
     }
 }
@@ -66,12 +75,43 @@ impl Drop for Entered {
 }
 
 impl Entered {
-    fn new(session: &Arc<Session>, metadata: &Metadata) -> Self {
+    fn new(session: &Arc<Session>, sessions: &Arc<Sessions>) -> Self {
         session.guards.fetch_add(1, Ordering::Relaxed);
         Self {
             session: Arc::clone(session),
-            metadata: metadata.clone(),
+            sessions: Arc::clone(sessions),
         }
+    }
+
+    /// How long the session has been open.
+    pub(crate) fn age(&self) -> Duration {
+        let now = self.sessions.clock.monotonic();
+        now.saturating_sub(self.session.begun)
+    }
+
+    /// Moves a read to the current session. What the read still needs is pinned there before the old
+    /// session is left, so at no moment is it held by neither.
+    ///
+    /// # Errors
+    /// See [`CommitError`]; the read is still in its old session.
+    pub(crate) async fn renew(&mut self, needs: Needs) -> Result<(), CommitError> {
+        let newer = self.sessions.enter().await?;
+        if newer.session.id == self.session.id {
+            return Ok(());
+        }
+        let pin = wire::PinRead {
+            from: self.session.id,
+            chunks: needs.chunks,
+            manifests: needs.manifests,
+        };
+        newer.propose(Command::PinRead(pin)).await?;
+        tracing::debug!(
+            from = self.session.id,
+            to = newer.session.id,
+            "a read moved on"
+        );
+        *self = newer;
+        Ok(())
     }
 
     /// The session's number.
@@ -133,7 +173,7 @@ impl Entered {
             if attempt == tuning::RESOLVE_PATIENCE {
                 tell(Err(CommitError::Unknown));
             }
-            self.metadata.pause(backoff.next()).await;
+            self.sessions.metadata.pause(backoff.next()).await;
         }
         self.session.abandoned.store(true, Ordering::Release);
         tracing::error!(
@@ -146,6 +186,7 @@ impl Entered {
 
     async fn send(&self, operation: u64, command: Command) -> Result<wire::Reply, CommitError> {
         let sent = self
+            .sessions
             .metadata
             .propose(self.session.id, operation, command)
             .await;
@@ -220,7 +261,7 @@ impl Sessions {
     ///
     /// # Errors
     /// `Unavailable` where no session could be begun; nothing was done for the request yet.
-    pub(crate) async fn enter(&self) -> Result<Entered, CommitError> {
+    pub(crate) async fn enter(self: &Arc<Self>) -> Result<Entered, CommitError> {
         if let Some(entered) = self.enter_current() {
             return Ok(entered);
         }
@@ -235,16 +276,16 @@ impl Sessions {
             self.idle.notify_one();
             return Err(CommitError::Unavailable("shutting down".to_owned()));
         }
-        let entered = Entered::new(&session, &self.metadata);
+        let entered = Entered::new(&session, self);
         held.current = Some(session);
         Ok(entered)
     }
 
-    fn enter_current(&self) -> Option<Entered> {
+    fn enter_current(self: &Arc<Self>) -> Option<Entered> {
         let mut held = self.held();
         self.retire_stale(&mut held);
         let session = held.current.as_ref()?;
-        Some(Entered::new(session, &self.metadata))
+        Some(Entered::new(session, self))
     }
 
     fn retire_stale(&self, held: &mut Held) {
@@ -353,7 +394,7 @@ impl Sessions {
         }
     }
 
-    async fn end_idle(&self) {
+    pub(crate) async fn end_idle(&self) {
         let _one_at_a_time = self.ending.lock().await;
         loop {
             let ended = {

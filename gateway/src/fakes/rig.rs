@@ -95,7 +95,7 @@ pub(crate) struct Rig {
     pub(crate) disks: FakeDisks,
     pub(crate) clock: Arc<HandClock>,
     pub(crate) path: Arc<DataPath>,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) bucket: wire::Bucket,
 }
 
@@ -115,7 +115,11 @@ impl Rig {
             views: Views::new(metadata.clone(), clock.clone()),
             clock: clock.clone(),
         });
-        let sessions = Sessions::new(metadata.clone(), clock.clone(), "rig".to_owned());
+        let sessions = Arc::new(Sessions::new(
+            metadata.clone(),
+            clock.clone(),
+            "rig".to_owned(),
+        ));
         let create = Command::CreateBucket(wire::CreateBucket {
             name: "bucket".to_owned(),
             owner: "root".to_owned(),

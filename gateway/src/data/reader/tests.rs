@@ -15,7 +15,7 @@ async fn inline_content_is_checked_too() {
     );
     rig.metadata.edit(|state| {
         for object in state.objects().values_mut() {
-            object.place = Some(wire::object::Place::Inline(Bytes::from_static(&[0; 100])));
+            object.place = Some(Place::Inline(Bytes::from_static(&[0; 100])));
         }
     });
     assert_eq!(
@@ -66,7 +66,7 @@ async fn many_chunks_and_their_seams() {
 
 fn extent(object: &wire::Object) -> wire::ExtentRead {
     match &object.place {
-        Some(wire::object::Place::Extents(list)) => list.extents[0].clone(),
+        Some(Place::Extents(list)) => list.extents[0].clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -109,7 +109,7 @@ async fn paged(rig: &Rig, count: u32) -> wire::Object {
     };
     let mut object = rig.object("chunk").await;
     object.length = pages.length;
-    object.place = Some(wire::object::Place::Pages(pages));
+    object.place = Some(Place::Pages(pages));
     object
 }
 
@@ -210,11 +210,11 @@ async fn a_client_that_does_not_read_holds_two_steps_and_then_no_session() {
     }
     let stripes = rig.disks.reads().0 / 2;
     assert!(stripes <= 3, "{stripes} steps were read ahead");
-    rig.clock.advance(std::time::Duration::from_secs(3_600));
+    rig.clock.advance(Duration::from_secs(3_600));
     for _ in 0..500 {
         tokio::task::yield_now().await;
     }
-    let closing = tokio::time::timeout(std::time::Duration::from_secs(5), rig.sessions.close());
+    let closing = tokio::time::timeout(Duration::from_secs(5), rig.sessions.close());
     closing.await.expect("the session is free");
     let mut last = Ok(());
     while let Some(frame) = stalled.frame().await {
@@ -224,4 +224,81 @@ async fn a_client_that_does_not_read_holds_two_steps_and_then_no_session() {
         }
     }
     assert_eq!(last, Err(Aborted::Short));
+}
+
+fn pins(rig: &Rig) -> Vec<wire::PinRead> {
+    let log = rig.metadata.log().into_iter();
+    log.filter_map(|command| match command {
+        Command::PinRead(pin) => Some(pin),
+        _ => None,
+    })
+    .collect()
+}
+
+const HOUR: Duration = Duration::from_secs(limits::READ_REPIN_SECS);
+
+#[tokio::test]
+async fn a_long_read_pins_its_chunks_in_a_newer_session_and_leaves_its_own() {
+    let rig = Rig::new(1, 0, 1).await;
+    let body = pattern(33 << 20);
+    rig.put("key", Script::new(body.clone())).await.unwrap();
+    let mut reader = rig.reader("key", 0..body.len() as u64).await;
+    let old = rig.metadata.open_sessions();
+    let mut sent = Vec::new();
+    while let Some(pieces) = reader.next().await.unwrap() {
+        pieces
+            .iter()
+            .for_each(|piece| sent.extend_from_slice(piece));
+        if sent.len() == 2 << 20 {
+            assert!(pins(&rig).is_empty());
+            rig.clock.advance(HOUR);
+        }
+    }
+    assert!(sent == body, "not a byte is missed by moving");
+    let pins = pins(&rig);
+    assert_eq!(pins.len(), 1);
+    assert_eq!((pins[0].from, pins[0].chunks.len()), (old[0], 3));
+    assert!(pins[0].manifests.is_empty());
+    rig.sessions.end_idle().await;
+    let open = rig.metadata.open_sessions();
+    assert!(!open.contains(&old[0]), "the old session has ended");
+    assert!(open.iter().all(|session| *session > old[0]));
+}
+
+#[tokio::test]
+async fn a_long_read_of_pages_pins_their_manifest() {
+    let rig = Rig::new(1, 0, 1).await;
+    let object = paged(&rig, 7).await;
+    let session = rig.sessions.enter().await.unwrap();
+    let domain = DomainId(rig.bucket.domain);
+    let length = object.length;
+    let mut reader = Reader::new(&rig.path, session, domain, &object, 0..length);
+    rig.clock.advance(HOUR);
+    while reader.next().await.unwrap().is_some() {}
+    let pins = pins(&rig);
+    assert_eq!(pins.len(), 1);
+    assert_eq!(pins[0].manifests, [Bytes::from_static(&[5; 16])]);
+    assert!(pins[0].chunks.is_empty());
+}
+
+#[tokio::test]
+async fn a_long_read_that_cannot_move_stays_and_tries_again() {
+    let rig = Rig::new(1, 0, 1).await;
+    let body = pattern(8 << 20);
+    rig.put("key", Script::new(body.clone())).await.unwrap();
+    let mut reader = rig.reader("key", 0..body.len() as u64).await;
+    let old = rig.metadata.open_sessions()[0];
+    rig.clock.advance(HOUR);
+    rig.metadata.set_down(true);
+    let passing = rig.let_time_pass();
+    reader.leave_session().await;
+    passing.abort();
+    rig.metadata.set_down(false);
+    assert!(pins(&rig).is_empty());
+    assert_eq!(reader.session.id(), old, "still held by its own session");
+    rig.clock
+        .advance(Duration::from_secs(2 * limits::SESSION_SECS));
+    assert!(reader.next().await.unwrap().is_some());
+    assert_eq!(pins(&rig).len(), 1);
+    assert!(reader.session.id() > old);
 }

@@ -63,6 +63,7 @@ impl State {
                     .ok_or(Refusal::NoSuchUpload)?;
                 done()
             }
+            Command::PinRead(pin) if self.open.contains(&pin.from) => done(),
             Command::MarkSuspect(mark) => {
                 let chunk = self.chunks.get_mut(&(mark.domain, mark.sha256));
                 chunk.ok_or(Refusal::Malformed)?.suspect = true;
