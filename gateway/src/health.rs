@@ -27,7 +27,7 @@ pub(crate) async fn live() -> Response<Body> {
     text(StatusCode::OK, "live\n")
 }
 
-/// Requests can be served: metadata answers linearizably, and enough disks take chunks.
+/// Requests can be served: metadata answers linearizably, and enough disks work.
 pub(crate) async fn ready(State(inner): State<Arc<Inner>>) -> Response<Body> {
     let judged = tokio::select! {
         biased;
@@ -54,14 +54,14 @@ async fn judge(inner: &Inner) -> Result<(), &'static str> {
         .await
         .map_err(|_| "the cluster is not initialised")?;
     let spaces = join_all(path.nodes.all().map(|(disk, node)| async move {
-        let space = node.space(disk).await;
-        matches!(space, Ok((free, _)) if free > 0).then_some(disk)
+        // A full disk still serves reads and deletes: whoever sends requests by this answer must go on.
+        node.space(disk).await.is_ok().then_some(disk)
     }));
-    let taking = spaces.await.into_iter().flatten();
-    let domains: BTreeSet<_> = taking.filter_map(|disk| view.domain(disk)).collect();
+    let working = spaces.await.into_iter().flatten();
+    let domains: BTreeSet<_> = working.filter_map(|disk| view.domain(disk)).collect();
     let needed = view.coding(limits::CHUNK_LEN_DEFAULT).ack_shards();
     if domains.len() < needed {
-        return Err("too few disks take chunks");
+        return Err("too few disks work");
     }
     Ok(())
 }

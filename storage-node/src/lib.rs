@@ -29,4 +29,4 @@ mod volume;
 pub use background::{BackgroundStep, Progress};
 pub use node::{DiskSource, DiskState, DiskStatus, StorageNode};
 pub use settings::{Drive, Settings, SettingsError};
-pub use volume::{Damage, OpenError, ScrubCounts, VolumeIdentity};
+pub use volume::{Damage, IndexEngine, OpenError, ScrubCounts, VolumeIdentity};

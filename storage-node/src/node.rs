@@ -15,7 +15,6 @@ use cairn_rpc::{
     ShardCells, ShardDelete, ShardError, ShardFound, ShardHeader, ShardRead, ShardService,
     ShardUpload,
 };
-use cairn_store::OrderedStore;
 use cairn_world::{Disk, Entropy};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -23,7 +22,7 @@ use crate::background::Progress;
 use crate::format::Shape;
 use crate::settings::{Drive, Settings};
 use crate::tuning::OPEN_UPLOADS;
-use crate::volume::{Damage, Job, OpenError, Reservation, ScrubCounts, Volume};
+use crate::volume::{Damage, IndexEngine, Job, OpenError, Reservation, ScrubCounts, Volume};
 use care::Care;
 use threads::DiskThreads;
 use upload::Upload;
@@ -33,7 +32,7 @@ pub struct DiskSource {
     /// The directory.
     pub disk: Arc<dyn Disk>,
     /// A store used for nothing else. It may be empty: it is filled from the directory.
-    pub index: Arc<dyn OrderedStore>,
+    pub index: Box<dyn IndexEngine>,
 }
 
 impl std::fmt::Debug for DiskSource {
@@ -112,7 +111,7 @@ impl StorageNode {
         for (position, source) in disks.into_iter().enumerate() {
             let volume = Volume::open(
                 source.disk,
-                source.index,
+                source.index.as_ref(),
                 cluster,
                 node,
                 settings.clone(),

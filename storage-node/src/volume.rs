@@ -45,6 +45,7 @@ use damage::DamageLog;
 use files::Files;
 pub use identity::VolumeIdentity;
 pub(crate) use index::Entry;
+pub use index::IndexEngine;
 use index::{Effect, Index};
 pub(crate) use ledger::{Ledger, Phase, Place, Purpose};
 pub use open::OpenError;

@@ -60,6 +60,28 @@ fn more_loss_than_parity_is_an_error_and_never_wrong_bytes() {
     }
 }
 
+#[test]
+fn a_wrecked_index_is_made_anew_from_the_segments() {
+    let site = written(1);
+    let directory = site.directories.first().expect("a directory");
+    for round in 0..2 {
+        let files = damage::index(directory);
+        assert!(files.len() > 3, "no index under {}", directory.display());
+        for file in files {
+            let mut bytes = std::fs::read(&file).expect("an index file");
+            if round == 0 {
+                bytes.iter_mut().for_each(|byte| *byte ^= 0x5a);
+            } else {
+                bytes.truncate(bytes.len() / 2);
+            }
+            std::fs::write(&file, bytes).expect("damage");
+        }
+        let server = site.start();
+        read_back(&server.client);
+        server.kill_nine();
+    }
+}
+
 fn survives(directories: usize, harmed: &[usize], damage: Damage) {
     let site = written(directories);
     for index in harmed {

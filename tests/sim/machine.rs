@@ -112,7 +112,7 @@ impl Machine {
     ) -> Result<Arc<StorageNode>, String> {
         let source = DiskSource {
             disk,
-            index: Arc::new(self.index.clone()),
+            index: Box::new(self.index.clone()),
         };
         let settings = StorageSettings::inline(SEGMENT);
         StorageNode::open(CLUSTER, NodeId(NODE), vec![source], &settings, entropy)

@@ -6,13 +6,22 @@ use std::path::{Path, PathBuf};
 
 use crate::random::Random;
 
-/// Shard segments under a data directory: the files in its `segments` folders.
+/// Shard segments under a data directory: the files below its `segments` folders.
 ///
 /// # Panics
 /// Where a folder cannot be read.
 #[must_use]
 pub fn segments(directory: &Path) -> Vec<PathBuf> {
     files_of(directory, "segments")
+}
+
+/// The files of the shard index, a cache, under a data directory.
+///
+/// # Panics
+/// Where a folder cannot be read.
+#[must_use]
+pub fn index(directory: &Path) -> Vec<PathBuf> {
+    files_of(directory, "index")
 }
 
 /// The Raft journal's files under a data directory.
@@ -28,7 +37,11 @@ fn files_of(directory: &Path, name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
     while let Some(folder) = open.pop() {
-        let inside = folder.file_name().is_some_and(|folder| folder == name);
+        let inside = (folder
+            .strip_prefix(directory)
+            .expect("a folder in it")
+            .iter())
+        .any(|part| part == name);
         for entry in fs::read_dir(&folder).expect("a readable folder") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {

@@ -1,6 +1,6 @@
 //! The houses of one process, opened in order and closed in reverse.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cairn_gateway::{Gateway, Settings as GatewaySettings};
@@ -10,7 +10,9 @@ use cairn_metadata::raft::{Member, RaftHost, RaftSettings, StoreFactory};
 use cairn_metadata::{Machine, Metadata, Nodes, Planner};
 use cairn_model::{DiskId, limits};
 use cairn_rpc::{MetadataService, ShardInventory, ShardService};
-use cairn_storage_node::{DiskSource, DiskState, Settings as StorageSettings, StorageNode};
+use cairn_storage_node::{
+    DiskSource, DiskState, IndexEngine, Settings as StorageSettings, StorageNode,
+};
 use cairn_store::fjall_engine::{FjallSettings, FjallStore};
 use cairn_store::{OrderedStore, StoreError};
 use cairn_world::real::RealDisk;
@@ -56,13 +58,11 @@ fn storage_node(
     for dir in &directories.paths {
         let fail = |error: &dyn std::fmt::Display| Fatal::new(dir.display(), error);
         let disk = RealDisk::open(made(&dir.join(SHARDS))?).map_err(|error| fail(&error))?;
-        let index = FjallStore::open(dir.join(INDEX), FjallSettings::default())
-            .map_err(|error| fail(&error))?;
         let space = disk.space().map_err(|error| fail(&error))?;
         smallest = smallest.min(space.total);
         sources.push(DiskSource {
             disk: Arc::new(disk),
-            index: Arc::new(index),
+            index: Box::new(FjallIndex(dir.join(INDEX))),
         });
     }
     let settings = StorageSettings {
@@ -182,7 +182,7 @@ impl Parts {
 
 /// Store generations as fjall databases beside the journal.
 #[derive(Debug)]
-struct FjallGenerations(std::path::PathBuf);
+struct FjallGenerations(PathBuf);
 
 impl StoreFactory for FjallGenerations {
     fn open(&self, name: &str) -> Result<Arc<dyn OrderedStore>, StoreError> {
@@ -194,12 +194,33 @@ impl StoreFactory for FjallGenerations {
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
-        match std::fs::remove_dir_all(self.0.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError(error.to_string()))
-            }
-            _ => Ok(()),
+        remove_store(&self.0.join(name))
+    }
+}
+
+/// The index of a directory's segments as a fjall database.
+#[derive(Debug)]
+struct FjallIndex(PathBuf);
+
+impl IndexEngine for FjallIndex {
+    fn open(&self) -> Result<Arc<dyn OrderedStore>, StoreError> {
+        Ok(Arc::new(FjallStore::open(
+            &self.0,
+            FjallSettings::default(),
+        )?))
+    }
+
+    fn discard(&self) -> Result<(), StoreError> {
+        remove_store(&self.0)
+    }
+}
+
+fn remove_store(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError(error.to_string()))
         }
+        _ => Ok(()),
     }
 }
 

@@ -122,8 +122,16 @@ async fn health_tells_what_it_should() {
         .write_all(ask("/health/ready").as_bytes())
         .await
         .unwrap();
+    let full = until(&mut stream, "ready\n").await;
+    assert!(full.starts_with("HTTP/1.1 200"), "it still serves reads");
+    let failed = crate::fakes::DiskFault::FailsWrite;
+    served.site.disks.fault(0, failed);
+    stream
+        .write_all(ask("/health/ready").as_bytes())
+        .await
+        .unwrap();
     assert!(
-        until(&mut stream, "chunks\n")
+        until(&mut stream, "work\n")
             .await
             .starts_with("HTTP/1.1 503")
     );

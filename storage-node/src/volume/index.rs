@@ -26,6 +26,34 @@ pub(crate) use rows::{Entry, SegmentRow, StateRow, TombstoneRow};
 
 use crate::tuning::CLEAR_ROWS;
 
+/// Where the store of an index comes from. An index is a cache: a store that cannot be opened or
+/// emptied is discarded, and filled again from the segments.
+pub trait IndexEngine: Send + Sync {
+    /// Opens the store, making it where there is none.
+    ///
+    /// # Errors
+    /// The engine's: it is damaged, or open elsewhere.
+    fn open(&self) -> Result<Arc<dyn OrderedStore>, StoreError>;
+
+    /// Removes the store, so that the next [`IndexEngine::open`] makes an empty one. Called only while
+    /// the lock of the disk is held and nothing of the store is open.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    fn discard(&self) -> Result<(), StoreError>;
+}
+
+/// A store that somebody else has opened and keeps.
+impl<S: OrderedStore + Clone> IndexEngine for S {
+    fn open(&self) -> Result<Arc<dyn OrderedStore>, StoreError> {
+        Ok(Arc::new(self.clone()))
+    }
+
+    fn discard(&self) -> Result<(), StoreError> {
+        Err(StoreError("this store is not the node's to remove".into()))
+    }
+}
+
 /// The index of one disk. One change at a time; reads at any time.
 pub(crate) struct Index {
     store: Arc<dyn OrderedStore>,

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use cairn_model::NodeId;
-use cairn_store::{OrderedStore, StoreError};
+use cairn_store::StoreError;
 use cairn_world::{Disk, Entropy};
 
 use super::commit::{Queue, Turn};
 use super::damage::DamageLog;
 use super::files::{self, Files};
-use super::index::Index;
+use super::index::{Index, IndexEngine};
 use super::{Volume, VolumeIdentity, identity, recovery};
 use crate::settings::{Settings, SettingsError};
 
@@ -38,7 +38,7 @@ pub enum OpenError {
     /// The file system.
     #[error("disk: {0}")]
     Io(#[from] std::io::Error),
-    /// The index engine; removing its directory makes the next start rebuild it.
+    /// The index engine, which could not be replaced by an empty one either.
     #[error("index: {0}")]
     Index(#[from] StoreError),
 }
@@ -50,7 +50,7 @@ impl Volume {
     /// Whatever makes the disk unusable; other disks of the node are not concerned.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
-        store: Arc<dyn OrderedStore>,
+        engine: &dyn IndexEngine,
         cluster: [u8; 16],
         node: NodeId,
         settings: Settings,
@@ -65,8 +65,19 @@ impl Volume {
         disk.create_dir(files::DIR)?;
         warn_of_fallbacks(disk.as_ref(), &identity);
         let files = Files::new(Arc::clone(&disk));
-        let index = Index::new(store);
-        let found = recovery::recover(disk.as_ref(), &files, &index, identity.disk)?;
+        let recover =
+            |index: &Index| recovery::recover(disk.as_ref(), &files, index, identity.disk);
+        let opened = open_index(engine).and_then(|index| Ok((recover(&index)?, index)));
+        let (found, index) = match opened {
+            // Nothing in it is the truth, and the lock says that nobody else uses it.
+            Err(OpenError::Index(error)) => {
+                tracing::warn!(disk = %identity.disk, %error, "index is discarded and made anew");
+                engine.discard()?;
+                let index = open_index(engine)?;
+                (recover(&index)?, index)
+            }
+            opened => opened?,
+        };
         Ok(Arc::new(Self {
             identity,
             settings,
@@ -89,6 +100,10 @@ impl Volume {
             _lock: lock,
         }))
     }
+}
+
+fn open_index(engine: &dyn IndexEngine) -> Result<Index, OpenError> {
+    Ok(Index::new(engine.open()?))
 }
 
 fn warn_of_fallbacks(disk: &dyn Disk, identity: &VolumeIdentity) {

@@ -42,6 +42,10 @@ impl Volume {
                 self.check_headroom()?;
                 (Class::of(needed), needed + TOMBSTONE_RESERVE)
             }
+            // Deletes on a full disk must not take the room that compaction needs to give it back.
+            Purpose::Tombstone if self.check_headroom().is_err() => {
+                return self.make(Class::Care, RESCUE_UNITS);
+            }
             Purpose::Tombstone => (Class::Care, 1),
             Purpose::Care(needed) => (Class::Care, needed),
         };

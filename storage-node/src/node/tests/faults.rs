@@ -185,7 +185,7 @@ fn one_failed_disk_leaves_the_others_at_work() {
         sims.iter()
             .map(|sim| DiskSource {
                 disk: Arc::new(sim.clone()),
-                index: Arc::new(MemoryStore::new()),
+                index: Box::new(MemoryStore::new()),
             })
             .collect()
     };

@@ -25,7 +25,7 @@ fn volume(sim: &SimDisk) -> Arc<Volume> {
     let store = Arc::new(MemoryStore::new());
     Volume::open(
         Arc::new(sim.clone()),
-        store,
+        store.as_ref(),
         CLUSTER,
         NODE,
         settings,

@@ -1,19 +1,34 @@
 //! A real directory, real threads, the real index engine.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::{DiskSource, StorageNode};
 use super::rig::{CLUSTER, NODE, Name};
 use crate::settings::Settings;
+use crate::volume::IndexEngine;
 use cairn_model::DiskId;
 use cairn_rpc::{ShardError, ShardService};
-use cairn_store::{FjallSettings, FjallStore};
+use cairn_store::{FjallSettings, FjallStore, OrderedStore, StoreError};
 use cairn_world::real::{OsEntropy, RealDisk};
 use cairn_world::{Disk, Entropy};
 
-fn open(path: &std::path::Path) -> StorageNode {
+struct Fjall(PathBuf);
+
+impl IndexEngine for Fjall {
+    fn open(&self) -> Result<Arc<dyn OrderedStore>, StoreError> {
+        let store = FjallStore::open(&self.0, FjallSettings::default())?;
+        Ok(Arc::new(store))
+    }
+
+    fn discard(&self) -> Result<(), StoreError> {
+        std::fs::remove_dir_all(&self.0).map_err(|error| StoreError(error.to_string()))
+    }
+}
+
+fn open(path: &Path) -> StorageNode {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(path).unwrap());
-    let index = Arc::new(FjallStore::open(path.join("index"), FjallSettings::default()).unwrap());
+    let index = Box::new(Fjall(path.join("index")));
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let settings = Settings {
         segment_len: 8 << 20,
@@ -90,5 +105,57 @@ async fn concurrent_uploads_on_a_real_directory() {
     let node = open(directory.path());
     for name in kept {
         check(&node, disk, *name).await;
+    }
+}
+
+/// Does something to every file below a directory.
+fn damage(path: &Path, how: &dyn Fn(&mut Vec<u8>)) {
+    for entry in std::fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            damage(&path, how);
+        } else {
+            let mut bytes = std::fs::read(&path).unwrap();
+            how(&mut bytes);
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_index_is_made_anew_from_the_segments() {
+    let directory = tempfile::tempdir().unwrap();
+    let names: Vec<Name> = (0..30).map(|counter| Name::new(counter, 40_000)).collect();
+    let node = Arc::new(open(directory.path()));
+    let disk = node.disks()[0].disk.unwrap();
+    for name in &names {
+        put(Arc::clone(&node), disk, *name).await.unwrap();
+    }
+    node.delete(disk, &[names[0].delete()]).await.unwrap();
+    node.close().unwrap();
+    drop(node);
+    type Damage<'a> = (&'a str, &'a dyn Fn(&mut Vec<u8>));
+    let damages: [Damage<'_>; 4] = [
+        ("every byte", &|bytes| {
+            bytes.iter_mut().for_each(|byte| *byte ^= 0x5a)
+        }),
+        ("nothing left", &Vec::clear),
+        ("half of it", &|bytes| bytes.truncate(bytes.len() / 2)),
+        ("one byte in the middle", &|bytes| {
+            let middle = bytes.len() / 2;
+            if let Some(byte) = bytes.get_mut(middle) {
+                *byte ^= 1;
+            }
+        }),
+    ];
+    for (what, how) in damages {
+        damage(&directory.path().join("index"), how);
+        let node = open(directory.path());
+        for name in &names[1..] {
+            check(&node, disk, *name).await;
+        }
+        let gone = node.read(names[0].read(disk)).await;
+        assert_eq!(gone, Err(ShardError::Missing), "{what}");
+        node.close().unwrap();
     }
 }

@@ -1,10 +1,13 @@
 //! Coming back: clean, behind, lost, foreign, and after a killed process.
 
 use super::rig::*;
-use crate::volume::OpenError;
-use cairn_store::{Batch, MemoryStore, OrderedStore};
+use crate::volume::{IndexEngine, OpenError};
+use cairn_store::{Batch, MemoryStore, OrderedStore, StoreError};
 use cairn_world::sim::{Fault, FaultOn, SimDisk};
 use cairn_world::{Access, Disk, OpenMode};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const SMALL: u64 = 9_000;
 const LARGE: u64 = 700_000;
@@ -260,12 +263,11 @@ fn a_directory_in_use_and_a_foreign_one_are_refused() {
     assert!(matches!(again.err(), Some(OpenError::InUse)));
     let sim = rig.sim.clone();
     drop(rig);
-    let entropy: std::sync::Arc<dyn cairn_world::Entropy> =
-        std::sync::Arc::new(cairn_world::sim::SimEntropy::new(1));
+    let entropy: Arc<dyn cairn_world::Entropy> = Arc::new(cairn_world::sim::SimEntropy::new(1));
     let open = |sim: &SimDisk, cluster, node| {
         let source = crate::DiskSource {
-            disk: std::sync::Arc::new(sim.clone()),
-            index: std::sync::Arc::new(MemoryStore::new()),
+            disk: Arc::new(sim.clone()),
+            index: Box::new(MemoryStore::new()),
         };
         let settings = crate::Settings::inline(SEGMENT);
         crate::StorageNode::open(cluster, node, vec![source], &settings, &entropy).err()
@@ -307,4 +309,87 @@ fn room_reserved_and_not_used_comes_back_at_the_next_start() {
         "{} for {bytes}",
         space.total - space.free
     );
+}
+
+/// An engine that cannot be opened, or be read, until it has been discarded.
+#[derive(Clone)]
+struct Broken {
+    after: MemoryStore,
+    opens: bool,
+    discarded: Arc<AtomicBool>,
+    can_discard: bool,
+}
+
+struct Unreadable;
+
+impl cairn_store::View for Unreadable {
+    fn get(&self, _key: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
+        Err(StoreError("checksum".into()))
+    }
+
+    fn scan(&self, _: Bound<&[u8]>, _: Bound<&[u8]>) -> cairn_store::Scan<'_> {
+        Box::new(std::iter::once(Err(StoreError("checksum".into()))))
+    }
+
+    fn scan_back(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> cairn_store::Scan<'_> {
+        self.scan(from, to)
+    }
+}
+
+impl OrderedStore for Unreadable {
+    fn view(&self) -> Box<dyn cairn_store::View> {
+        Box::new(Self)
+    }
+
+    fn commit(&self, _batch: &Batch) -> Result<(), StoreError> {
+        Err(StoreError("checksum".into()))
+    }
+
+    fn persist(&self) -> Result<(), StoreError> {
+        Err(StoreError("checksum".into()))
+    }
+}
+
+impl IndexEngine for Broken {
+    fn open(&self) -> Result<Arc<dyn OrderedStore>, StoreError> {
+        if self.discarded.load(Ordering::SeqCst) {
+            return Ok(Arc::new(self.after.clone()));
+        }
+        if self.opens {
+            return Ok(Arc::new(Unreadable));
+        }
+        Err(StoreError("version file is damaged".into()))
+    }
+
+    fn discard(&self) -> Result<(), StoreError> {
+        if !self.can_discard {
+            return Err(StoreError("read-only file system".into()));
+        }
+        self.discarded.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[test]
+fn an_index_that_cannot_be_opened_or_emptied_is_discarded_under_the_lock() {
+    for (opens, can_discard) in [(false, true), (true, true), (false, false)] {
+        let (rig, names) = filled();
+        let sim = rig.sim.clone();
+        let broken = Broken {
+            after: MemoryStore::new(),
+            opens,
+            discarded: Arc::default(),
+            can_discard,
+        };
+        // In use: another process may be working with that index.
+        let busy = Rig::open_with(sim.clone(), MemoryStore::new(), Box::new(broken.clone()));
+        assert!(matches!(busy.err(), Some(OpenError::InUse)));
+        assert!(!broken.discarded.load(Ordering::SeqCst));
+        drop(rig);
+        let opened = Rig::open_with(sim, broken.after.clone(), Box::new(broken));
+        match opened {
+            Ok(rig) => all_exact(&rig, &names),
+            Err(error) => assert!(!can_discard && matches!(error, OpenError::Index(_))),
+        }
+    }
 }

@@ -18,6 +18,7 @@ use super::super::{DiskSource, StorageNode};
 use crate::background::Progress;
 use crate::format::checksum::crc32c;
 use crate::settings::Settings;
+use crate::volume::IndexEngine;
 use crate::volume::{OpenError, Volume};
 
 pub(super) const CLUSTER: [u8; 16] = [9; 16];
@@ -161,10 +162,19 @@ impl Rig {
     }
 
     pub(super) fn open(sim: SimDisk, store: MemoryStore) -> Result<Self, OpenError> {
+        let index = Box::new(store.clone());
+        Self::open_with(sim, store, index)
+    }
+
+    pub(super) fn open_with(
+        sim: SimDisk,
+        store: MemoryStore,
+        index: Box<dyn IndexEngine>,
+    ) -> Result<Self, OpenError> {
         let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(sim.operations() + 1));
         let source = DiskSource {
             disk: Arc::new(sim.clone()),
-            index: Arc::new(store.clone()),
+            index,
         };
         let settings = Settings::inline(SEGMENT);
         let node = StorageNode::open(CLUSTER, NODE, vec![source], &settings, &entropy)?;

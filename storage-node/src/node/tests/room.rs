@@ -106,6 +106,28 @@ fn a_delete_that_finds_no_room_at_all_says_so_and_works_later() {
 }
 
 #[test]
+fn deletes_on_a_full_disk_leave_the_room_that_compaction_needs() {
+    let rig = Rig::new(1);
+    rig.sim.set_capacity(8 << 20);
+    let stored: Vec<Name> = (0..)
+        .map(|counter| Name::new(counter, SMALL))
+        .take_while(|name| rig.put(*name).is_ok())
+        .collect();
+    let before = Disk::space(&rig.sim).unwrap().free;
+    // Each alone, so each takes a unit of its own: more than the segments being filled have left.
+    for name in &stored[..20] {
+        rig.delete(*name).unwrap();
+    }
+    let taken = before - Disk::space(&rig.sim).unwrap().free;
+    assert!(taken < SEGMENT / 2, "{taken} bytes for tombstones");
+    for names in stored[20..].chunks(20) {
+        names.iter().for_each(|name| rig.delete(*name).unwrap());
+        rig.care();
+    }
+    assert!(Disk::space(&rig.sim).unwrap().free > before);
+}
+
+#[test]
 fn many_deletes_share_few_units() {
     let rig = Rig::new(1);
     let stored: Vec<Name> = (0..300).map(|counter| Name::new(counter, 10)).collect();
