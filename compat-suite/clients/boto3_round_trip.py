@@ -105,6 +105,44 @@ def multipart(s3, bucket):
     refused(s3.list_parts, "NoSuchUpload", Bucket=bucket, Key="gone", UploadId=other)
 
 
+def copies(s3, bucket):
+    """Copies by every way, read after their source is gone; attributes and parts."""
+    body = pattern("copy", 23 * MIB)
+    s3.put_object(Bucket=bucket, Key="from", Body=body, Metadata={"a": "b"}, ChecksumAlgorithm="SHA256")
+    source = {"Bucket": bucket, "Key": "from"}
+    made = s3.copy_object(Bucket=bucket, Key="to", CopySource=source)["CopyObjectResult"]
+    assert made["ETag"] == f'"{hashlib.md5(body).hexdigest()}"' and "ChecksumSHA256" in made
+    refused(s3.copy_object, "InvalidRequest", Bucket=bucket, Key="from", CopySource=source)
+    s3.copy_object(
+        Bucket=bucket, Key="to", CopySource={"Bucket": bucket, "Key": "to"},
+        MetadataDirective="REPLACE", Metadata={"c": "d"}, ChecksumAlgorithm="SHA1",
+    )
+    head = s3.head_object(Bucket=bucket, Key="to", ChecksumMode="ENABLED")
+    assert head["Metadata"] == {"c": "d"} and "ChecksumSHA1" in head, head
+    settings = TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=5 * MIB)
+    s3.copy(source, bucket, "managed", Config=settings)
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="cut", ChecksumAlgorithm="SHA256")["UploadId"]
+    parts = []
+    for number, span in enumerate(("0-12345678", f"12345679-{len(body) - 1}"), 1):
+        part = s3.upload_part_copy(
+            Bucket=bucket, Key="cut", UploadId=upload, PartNumber=number,
+            CopySource=source, CopySourceRange=f"bytes={span}",
+        )["CopyPartResult"]
+        parts.append({"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]})
+    s3.complete_multipart_upload(Bucket=bucket, Key="cut", UploadId=upload, MultipartUpload={"Parts": parts})
+    s3.delete_object(Bucket=bucket, Key="from")
+    for key in ("to", "managed", "cut"):
+        got = s3.get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        assert got["Body"].read() == body, key
+    told = s3.get_object_attributes(Bucket=bucket, Key="cut", ObjectAttributes=["ObjectParts", "ObjectSize"])
+    assert told["ObjectSize"] == len(body)
+    for number, part in enumerate(parts, 1):
+        assert told["ObjectParts"]["Parts"][number - 1]["ChecksumSHA256"] == part["ChecksumSHA256"]
+        got = s3.get_object(Bucket=bucket, Key="cut", PartNumber=number, ChecksumMode="ENABLED")
+        assert got["ChecksumSHA256"] == part["ChecksumSHA256"] and got["PartsCount"] == 2
+        got["Body"].read()
+
+
 def listings(s3, bucket):
     """Paging, delimiters and odd keys."""
     keys = sorted([f"l/{n:03}" for n in range(25)] + ["l/a/1", "l/a/2", "l/b/1", "l/sp ce+%", "l/é"], key=str.encode)
@@ -139,7 +177,7 @@ def main():
     bucket = "boto3-round-trip"
     s3.create_bucket(Bucket=bucket)
     refused(s3.delete_bucket, "NoSuchBucket", Bucket="boto3-not-there")
-    for step in (whole_objects, checksums, conditions, transfers, multipart, listings, deletions):
+    for step in (whole_objects, checksums, conditions, transfers, multipart, copies, listings, deletions):
         step(s3, bucket)
         print(f"{step.__name__}: ok")
     print("all round trips done")

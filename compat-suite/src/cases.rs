@@ -10,6 +10,7 @@ use crate::http::Response;
 
 mod abort_multipart_upload;
 mod complete_multipart_upload;
+mod copy_object;
 mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
@@ -17,6 +18,7 @@ mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
 mod get_object;
+mod get_object_attributes;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -28,6 +30,7 @@ mod list_parts;
 mod put_object;
 mod signature;
 mod upload_part;
+mod upload_part_copy;
 
 /// One documented behaviour.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +79,8 @@ pub fn all() -> Vec<Case> {
         put_object::CASES,
         get_object::CASES,
         head_object::CASES,
+        get_object_attributes::CASES,
+        copy_object::CASES,
         delete_object::CASES,
         delete_objects::CASES,
         list_objects::CASES,
@@ -83,6 +88,7 @@ pub fn all() -> Vec<Case> {
         list_object_versions::CASES,
         create_multipart_upload::CASES,
         upload_part::CASES,
+        upload_part_copy::CASES,
         list_parts::CASES,
         list_multipart_uploads::CASES,
         complete_multipart_upload::CASES,

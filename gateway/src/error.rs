@@ -51,9 +51,10 @@ pub(crate) fn of_refusal(refusal: Refusal, detail: &str) -> S3Error {
         Refusal::InvalidPart => Code::InvalidPart,
         Refusal::PartTooSmall => Code::EntityTooSmall,
         Refusal::TooLarge => Code::EntityTooLarge,
-        Refusal::SessionEnded | Refusal::RetryUpload | Refusal::NotInitialized => {
-            Code::ServiceUnavailable
-        }
+        Refusal::SessionEnded
+        | Refusal::RetryUpload
+        | Refusal::NotInitialized
+        | Refusal::SourceChanged => Code::ServiceUnavailable,
         other => {
             tracing::error!(refusal = ?other, detail, "a command was refused for no reason of the client's");
             Code::InternalError

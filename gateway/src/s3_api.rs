@@ -3,6 +3,9 @@
 mod abort_multipart_upload;
 mod attributes;
 mod complete_multipart_upload;
+mod copy_body;
+mod copy_object;
+mod copy_source;
 mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
@@ -10,6 +13,7 @@ mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
 mod get_object;
+mod get_object_attributes;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -22,6 +26,7 @@ mod listing;
 mod put_object;
 mod upload_id;
 mod upload_part;
+mod upload_part_copy;
 
 use axum::body::Body;
 use cairn_s3::{Op, S3Error};
@@ -62,6 +67,9 @@ async fn with_document(call: &Call, body: Incoming) -> Result<Response<Body>, S3
         Op::DeleteBucket => delete_bucket::delete(call).await,
         Op::GetBucketLocation => get_bucket_location::get(call),
         Op::HeadObject => head_object::head(call).await,
+        Op::GetObjectAttributes => get_object_attributes::get(call).await,
+        Op::CopyObject => copy_object::copy(call).await,
+        Op::UploadPartCopy => upload_part_copy::copy(call).await,
         Op::DeleteObject => delete_object::delete(call).await,
         Op::ListObjects => list_objects::list(call).await,
         Op::ListObjectsV2 => list_objects_v2::list(call).await,

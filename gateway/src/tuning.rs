@@ -56,6 +56,9 @@ pub(crate) const READ_ATTEMPTS: u32 = 4;
 /// Retries of Complete when the part set changed under it.
 pub(crate) const COMPLETE_TRIES: u32 = 4;
 
+/// Attempts at a copy whose source changes under it.
+pub(crate) const COPY_TRIES: u32 = 8;
+
 /// How often open sessions are kept alive and looked after.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 

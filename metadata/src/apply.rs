@@ -27,6 +27,7 @@ mod buckets;
 mod chunks;
 mod cluster;
 mod conditions;
+mod copies;
 mod garbage;
 mod manifests;
 mod objects;
@@ -205,6 +206,7 @@ fn run(txn: &mut Transaction<'_>, context: &Context, command: Command) -> Result
         Command::ForgetBucket(command) => buckets::forget(txn, &command),
         Command::PutObject(command) => objects::put(txn, context, command),
         Command::DeleteObjects(command) => objects::delete(txn, &command),
+        Command::CopyObject(command) => copies::copy(txn, context, command),
         Command::StagePage(command) => manifests::stage(txn, context, command),
         Command::ReleasePage(command) => manifests::release_page(txn, &command),
         Command::CreateUpload(command) => uploads::create(txn, context, command),

@@ -39,7 +39,7 @@ const OPERATIONS: [(&str, &str, &str); 40] = [
     ("PUT", "b", "versioning"),
     ("GET", "b", "website"),
     ("PUT", "b/k", "acl"),
-    ("GET", "b/k", "attributes"),
+    ("PUT", "b/k", "renameObject"),
     ("PUT", "b/k", "legal-hold"),
     ("PUT", "b/k", "retention"),
     ("POST", "b/k", "restore"),
@@ -60,7 +60,7 @@ const EFFECTS: [(&str, &str); 7] = [
         "x-amz-grant-read",
         "uri=\"http://acs.amazonaws.com/groups/global/AllUsers\"",
     ),
-    ("x-amz-copy-source", "/b/k"),
+    ("x-amz-write-offset-bytes", "0"),
 ];
 
 /// Headers and parameters that ask for what is true anyway.

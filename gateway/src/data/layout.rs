@@ -271,6 +271,43 @@ pub(crate) async fn find_part(
     Ok(None)
 }
 
+/// The parts of a multipart object behind number `after`, at most `limit`; and whether there are
+/// more.
+///
+/// # Errors
+/// As [`Layout::next`].
+pub(crate) async fn parts_after(
+    metadata: &Metadata,
+    list: &wire::PartPages,
+    after: u32,
+    limit: usize,
+) -> Result<(Vec<wire::PartRead>, bool), QueryError> {
+    // The first page whose last part lies behind the marker: numbers rise.
+    let (mut at, mut end) = (0, list.pages);
+    while at < end {
+        let middle = at + (end - at) / 2;
+        let page = page(metadata, &list.manifest, middle).await?;
+        if page.parts.last().is_some_and(|part| part.number > after) {
+            end = middle;
+        } else {
+            at = middle + 1;
+        }
+    }
+    let mut found = Vec::new();
+    for at in at..list.pages {
+        for part in page(metadata, &list.manifest, at).await?.parts {
+            if part.number <= after {
+                continue;
+            }
+            if found.len() == limit {
+                return Ok((found, true));
+            }
+            found.push(part);
+        }
+    }
+    Ok((found, false))
+}
+
 /// The full-object CRC-64/NVME among the checksums of a row.
 pub(crate) fn crc64nvme(checksums: &[wire::Checksum]) -> Option<u64> {
     let found = checksums

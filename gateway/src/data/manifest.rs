@@ -1,4 +1,6 @@
 //! From extents to what a commit carries: in the row while they are few, in staged pages when not.
+//!
+//! Pages are staged as they fill, so that a list of any length takes the memory of one page.
 
 use bytes::Bytes;
 use cairn_model::{Incarnation, limits};
@@ -7,9 +9,10 @@ use cairn_wire::metadata::content::Place;
 use cairn_wire::metadata::entry::Command;
 use prost::Message;
 
+use crate::data::layout::{ChunkRun, Layout, Run};
 use crate::data::session::Entered;
 use crate::data::writer::{Stored, Written};
-use crate::metadata::CommitError;
+use crate::metadata::{CommitError, QueryError};
 
 /// Bytes of extents in one staging entry: the rest is the entry around them.
 const PAGE_BYTES_MAX: usize = (limits::ENTRY_LEN_MAX - 8 * limits::KIB) as usize;
@@ -25,67 +28,160 @@ pub(crate) async fn content(
     bucket: u64,
     written: Written,
 ) -> Result<wire::Content, CommitError> {
-    let manifest = Bytes::copy_from_slice(&stamp.to_bytes());
-    let place = match written.stored {
-        Stored::Inline(bytes) => Place::Inline(bytes),
-        Stored::Chunks(extents) if extents.len() <= limits::ROW_EXTENTS_MAX => {
-            Place::Extents(wire::Extents { manifest, extents })
+    let extents = match written.stored {
+        Stored::Inline(bytes) => {
+            return Ok(wire::Content {
+                place: Some(Place::Inline(bytes)),
+            });
         }
-        Stored::Chunks(extents) => {
-            let pages = stage(session, &manifest, bucket, extents).await?;
-            Place::Pages(wire::Pages {
-                manifest,
-                pages,
-                length: written.length,
-            })
-        }
+        Stored::Chunks(extents) => extents,
     };
-    Ok(wire::Content { place: Some(place) })
+    let mut staging = Staging::new(session, stamp, bucket);
+    for extent in extents {
+        staging.push(extent).await?;
+    }
+    staging.finish().await
 }
 
-async fn stage(
+/// Why stored bytes were not referred to. Nothing is published.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReferError {
+    /// The list that names them could not be read.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The references were not taken: `NoSuchChunk` where one of the chunks is no longer held.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// The content of a commit in `bucket` that holds stored bytes as they are: what `layout` gives, in
+/// the bucket's own domain. No byte moves. None where some of them lie inline, or in more pieces
+/// than a manifest has room for: those must be written again.
+///
+/// # Errors
+/// See [`ReferError`].
+pub(crate) async fn refer(
     session: &Entered,
-    manifest: &Bytes,
+    stamp: Incarnation,
     bucket: u64,
-    extents: Vec<wire::ExtentWrite>,
-) -> Result<u32, CommitError> {
-    let mut count = 0;
-    for extents in pages(extents) {
-        let command = wire::StagePage {
+    mut layout: Layout,
+) -> Result<Option<wire::Content>, ReferError> {
+    let mut staging = Staging::new(session, stamp, bucket);
+    while let Some(run) = layout.next().await? {
+        match run {
+            Run::Chunk(run) if staging.has_room() => staging.push(claim(&run)?).await?,
+            Run::Chunk(_) | Run::Inline { .. } => return Ok(None),
+        }
+    }
+    Ok(Some(staging.finish().await?))
+}
+
+/// An extent that takes a run of a chunk that others hold; what it does not say is the chunk row's.
+fn claim(run: &ChunkRun) -> Result<wire::ExtentWrite, QueryError> {
+    let number = |length: u64| {
+        u32::try_from(length).map_err(|_| QueryError::Protocol("a chunk is longer than any"))
+    };
+    Ok(wire::ExtentWrite {
+        sha256: Bytes::copy_from_slice(&run.chunk.sha256.0),
+        chunk_length: number(run.chunk_length)?,
+        offset: number(run.offset)?,
+        length: number(run.length)?,
+        claim: wire::Claim::Live.into(),
+        ..Default::default()
+    })
+}
+
+/// A manifest being made: pages are staged as they fill.
+struct Staging<'a> {
+    session: &'a Entered,
+    manifest: Bytes,
+    bucket: u64,
+    page: Page,
+    staged: u32,
+    length: u64,
+}
+
+impl<'a> Staging<'a> {
+    fn new(session: &'a Entered, stamp: Incarnation, bucket: u64) -> Self {
+        Self {
+            session,
+            manifest: Bytes::copy_from_slice(&stamp.to_bytes()),
             bucket,
-            manifest: manifest.clone(),
-            page: count,
+            page: Page::default(),
+            staged: 0,
+            length: 0,
+        }
+    }
+
+    /// Whether the page being filled may still be staged.
+    fn has_room(&self) -> bool {
+        usize::try_from(self.staged).is_ok_and(|staged| staged < limits::MANIFEST_PAGES_MAX - 1)
+    }
+
+    async fn push(&mut self, extent: wire::ExtentWrite) -> Result<(), CommitError> {
+        self.length += u64::from(extent.length);
+        match self.page.push(extent) {
+            Some(full) => self.stage(full).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn stage(&mut self, extents: Vec<wire::ExtentWrite>) -> Result<(), CommitError> {
+        let command = wire::StagePage {
+            bucket: self.bucket,
+            manifest: self.manifest.clone(),
+            page: self.staged,
             extents,
         };
-        session.propose(Command::StagePage(command)).await?;
-        count += 1;
+        self.session.propose(Command::StagePage(command)).await?;
+        self.staged += 1;
+        Ok(())
     }
-    Ok(count)
+
+    async fn finish(mut self) -> Result<wire::Content, CommitError> {
+        let rest = std::mem::take(&mut self.page.extents);
+        let place = if self.staged == 0 && rest.len() <= limits::ROW_EXTENTS_MAX {
+            Place::Extents(wire::Extents {
+                manifest: self.manifest,
+                extents: rest,
+            })
+        } else {
+            // A page is full only once another extent came: the last one is never empty.
+            self.stage(rest).await?;
+            Place::Pages(wire::Pages {
+                manifest: self.manifest,
+                pages: self.staged,
+                length: self.length,
+            })
+        };
+        Ok(wire::Content { place: Some(place) })
+    }
 }
 
-/// Cuts extents so that each page fits its entry.
-fn pages(extents: Vec<wire::ExtentWrite>) -> Vec<Vec<wire::ExtentWrite>> {
+/// A page being filled: it always fits its entry.
+#[derive(Default)]
+struct Page {
+    extents: Vec<wire::ExtentWrite>,
+    bytes: usize,
+}
+
+impl Page {
     const EXTENTS_MAX: usize = if limits::STAGE_EXTENTS_MAX < limits::PAGE_EXTENTS_MAX {
         limits::STAGE_EXTENTS_MAX
     } else {
         limits::PAGE_EXTENTS_MAX
     };
-    let mut pages = Vec::new();
-    let (mut page, mut bytes) = (Vec::new(), 0);
-    for extent in extents {
+
+    /// Takes an extent. Gives the page before it, where it begins another.
+    fn push(&mut self, extent: wire::ExtentWrite) -> Option<Vec<wire::ExtentWrite>> {
         // Its length, and at most six bytes of tag and length before it.
         let length = extent.encoded_len() + 6;
-        if page.len() == EXTENTS_MAX || bytes + length > PAGE_BYTES_MAX {
-            pages.push(std::mem::take(&mut page));
-            bytes = 0;
-        }
-        bytes += length;
-        page.push(extent);
+        let full = self.extents.len() == Self::EXTENTS_MAX || self.bytes + length > PAGE_BYTES_MAX;
+        let before = full.then(|| std::mem::take(self).extents);
+        self.bytes += length;
+        self.extents.push(extent);
+        before
     }
-    if !page.is_empty() {
-        pages.push(page);
-    }
-    pages
 }
 
 #[cfg(test)]
@@ -116,6 +212,16 @@ mod tests {
             debt: vec![debt; debts],
             claim: wire::Claim::Fit.into(),
         }
+    }
+
+    fn pages(extents: Vec<wire::ExtentWrite>) -> Vec<Vec<wire::ExtentWrite>> {
+        let mut page = Page::default();
+        let mut pages: Vec<_> = extents
+            .into_iter()
+            .filter_map(|extent| page.push(extent))
+            .collect();
+        pages.push(page.extents);
+        pages
     }
 
     proptest! {

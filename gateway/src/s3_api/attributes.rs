@@ -102,6 +102,38 @@ pub(super) fn of_algorithm(rows: &[wire::Checksum], algorithm: Algorithm) -> Opt
         .find(|sum| sum.algorithm() == algorithm)
 }
 
+/// The checksum shown of one part: of the algorithm that is shown of the whole.
+pub(super) fn of_part(
+    whole: Option<&ObjectChecksum>,
+    part: &wire::PartRead,
+) -> Option<ObjectChecksum> {
+    let whole = whole?;
+    Some(ObjectChecksum {
+        checksum: of_algorithm(&part.checksums, whole.checksum.algorithm())?,
+        kind: whole.kind,
+        parts: 0,
+    })
+}
+
+/// The checksum of one algorithm that is over all bytes, among an object's.
+pub(super) fn of_whole(rows: &[wire::Checksum], algorithm: Algorithm) -> Option<Checksum> {
+    rows.iter()
+        .filter(|row| !row.composite)
+        .filter_map(checksum)
+        .find(|sum| sum.algorithm() == algorithm)
+}
+
+/// The checksums of the same bytes with another one shown. The CRC-64/NVME that inline bytes are
+/// checked by stays.
+pub(super) fn with_shown(rows: &[wire::Checksum], shown: &Checksum) -> Vec<wire::Checksum> {
+    let mut kept = vec![to_row(&ObjectChecksum::full(shown.clone()))];
+    if shown.algorithm() != Algorithm::Crc64Nvme {
+        let crc = of_whole(rows, Algorithm::Crc64Nvme);
+        kept.extend(crc.map(|crc| to_row(&ObjectChecksum::full(crc))));
+    }
+    kept
+}
+
 /// The conditions of a write as apply judges them; none where there are none.
 pub(super) fn conditions(asked: &WriteConditions) -> Option<wire::Conditions> {
     (!asked.is_empty()).then(|| wire::Conditions {
@@ -137,6 +169,22 @@ mod tests {
             }
             prop_assert_eq!(to_headers(&from_headers(headers.clone())), headers);
         }
+    }
+
+    #[test]
+    fn another_checksum_is_shown_and_the_crc64_stays() {
+        let sha1 = Checksum::new(Algorithm::Sha1, &[7; 20]).unwrap();
+        let crc = Checksum::new(Algorithm::Crc64Nvme, &5_u64.to_be_bytes()).unwrap();
+        let rows = of_one_piece(&crc, 5);
+        let shown = with_shown(&rows, &sha1);
+        assert_eq!(crate::data::layout::crc64nvme(&shown), Some(5));
+        assert_eq!(checksum(&shown[0]), Some(sha1));
+        assert_eq!(with_shown(&shown, &crc), rows);
+        let composite = wire::Checksum {
+            composite: true,
+            ..rows[0].clone()
+        };
+        assert_eq!(of_whole(&[composite], Algorithm::Crc64Nvme), None);
     }
 
     #[test]

@@ -56,19 +56,7 @@ fn bytes(output: &ObjectOutput) -> Range<u64> {
 
 /// Reads the object's row and judges the request's conditions and range by it.
 pub(super) async fn find(call: &Call, input: GetObject) -> Result<Found, S3Error> {
-    let no_such_key = || S3Error::new(Code::NoSuchKey).with("Key", key_text(call));
-    let query = wire::GetObject {
-        bucket: call.bucket()?.id,
-        key: call.key_bytes()?,
-    };
-    check_version(input.version_id.as_deref())?;
-    let metadata = &call.gateway.path.metadata;
-    let object = metadata
-        .object(query)
-        .await
-        .map_err(error::of_query)?
-        .object;
-    let object = object.ok_or_else(no_such_key)?;
+    let object = row(call, input.version_id.as_deref()).await?;
     let row = object.attributes.clone().unwrap_or_default();
     let modified = Timestamp::from_millis(object.modified_ms);
     let outcome = input.conditions.evaluate(&row.etag, modified);
@@ -94,12 +82,30 @@ pub(super) async fn find(call: &Call, input: GetObject) -> Result<Found, S3Error
     }
     if let Some(number) = input.part_number {
         output.parts_count = (row.parts > 0).then_some(row.parts);
-        output.span = part(call, &object, number).await?;
-    }
-    if input.checksum_mode && output.span.is_none() {
+        part(call, &object, number, &mut output).await?;
+    } else if output.span.is_none() {
         output.checksum = attributes::shown(&row);
     }
+    if !input.checksum_mode {
+        output.checksum = None;
+    }
     Ok(Found::Object(Box::new((object, output))))
+}
+
+/// The row of the call's object.
+///
+/// # Errors
+/// `NoSuchVersion`, `NoSuchKey`.
+pub(super) async fn row(call: &Call, version: Option<&str>) -> Result<wire::Object, S3Error> {
+    let query = wire::GetObject {
+        bucket: call.bucket()?.id,
+        key: call.key_bytes()?,
+    };
+    check_version(version)?;
+    let metadata = &call.gateway.path.metadata;
+    let answer = metadata.object(query).await.map_err(error::of_query)?;
+    let no_such_key = || S3Error::new(Code::NoSuchKey).with("Key", key_text(call));
+    answer.object.ok_or_else(no_such_key)
 }
 
 fn key_text(call: &Call) -> String {
@@ -119,21 +125,36 @@ pub(super) fn check_version(asked: Option<&str>) -> Result<(), S3Error> {
     }
 }
 
-/// The bytes of one part; an object of one PUT is its own part 1.
-async fn part(call: &Call, object: &wire::Object, number: u32) -> Result<Option<Span>, S3Error> {
+/// Makes the output that of one part: its bytes and its checksum. An object of one PUT is its own
+/// part 1.
+async fn part(
+    call: &Call,
+    object: &wire::Object,
+    number: u32,
+    output: &mut ObjectOutput,
+) -> Result<(), S3Error> {
     let total = object.length;
-    let range = match &object.place {
+    let whole = object.attributes.as_ref().and_then(attributes::shown);
+    let found = match &object.place {
         Some(wire::object::Place::PartPages(list)) => {
             let metadata = &call.gateway.path.metadata;
             let found = layout::find_part(metadata, list, number).await;
-            found.map_err(error::of_query)?.map(|(range, _)| range)
+            let found = found.map_err(error::of_query)?;
+            found.map(|(range, part)| (range, attributes::of_part(whole.as_ref(), &part)))
         }
-        _ => (number == 1).then_some(0..total),
+        _ => (number == 1).then_some((0..total, whole)),
     };
-    let range = range.ok_or_else(|| S3Error::new(Code::InvalidPart))?;
-    Ok((!range.is_empty()).then(|| Span {
-        first: range.start,
-        last: range.end - 1,
-        total,
-    }))
+    let (range, checksum) = found.ok_or_else(|| S3Error::new(Code::InvalidPart))?;
+    output.checksum = checksum;
+    if range.is_empty() {
+        // No Content-Range can say it: an answer without bytes.
+        output.size = 0;
+    } else {
+        output.span = Some(Span {
+            first: range.start,
+            last: range.end - 1,
+            total,
+        });
+    }
+    Ok(())
 }

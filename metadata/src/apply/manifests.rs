@@ -183,6 +183,21 @@ fn stored_stamp(bytes: &[u8]) -> Result<[u8; 16], Stop> {
     })
 }
 
+/// Counts one more row that holds this content. Must come before the release of any row that holds
+/// it already: with the last one its chunks are let go.
+pub(super) fn share(txn: &mut Transaction<'_>, content: &Content) -> Result<(), Stop> {
+    let manifest = match &content.place {
+        None | Some(Place::Inline(_)) => return Ok(()),
+        Some(Place::Extents(list)) => &list.manifest,
+        Some(Place::Pages(pages)) => &pages.manifest,
+        Some(Place::PartPages(pages)) => &pages.manifest,
+    };
+    let key = ManifestKey(stored_stamp(manifest)?);
+    let refs = txn.get(&key)?.map_or(1, |row| row.refs);
+    txn.put(&key, &ManifestRow { refs: refs + 1 });
+    Ok(())
+}
+
 /// Lets go of what a removed row held. Touches at most `ROW_EXTENTS_MAX` chunk counters.
 pub(super) fn release(
     txn: &mut Transaction<'_>,

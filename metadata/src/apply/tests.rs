@@ -2,6 +2,7 @@
 //! under random histories.
 
 mod claims;
+mod copies;
 mod garbage;
 mod history;
 mod mark;

@@ -200,7 +200,8 @@ pub struct ObjectChecksum {
     pub checksum: Checksum,
     /// Its relation to the bytes.
     pub kind: ChecksumType,
-    /// Number of parts, shown behind a composite value; 0 for an object of one PUT.
+    /// Number of parts, shown behind a composite value; 0 for an object of one PUT, and for the
+    /// checksum of a single part.
     pub parts: u32,
 }
 
@@ -219,8 +220,10 @@ impl ObjectChecksum {
     #[must_use]
     pub fn to_text(&self) -> String {
         match self.kind {
-            ChecksumType::Composite => format!("{}-{}", self.checksum.to_base64(), self.parts),
-            ChecksumType::FullObject => self.checksum.to_base64(),
+            ChecksumType::Composite if self.parts > 0 => {
+                format!("{}-{}", self.checksum.to_base64(), self.parts)
+            }
+            _ => self.checksum.to_base64(),
         }
     }
 }

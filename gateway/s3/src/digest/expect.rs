@@ -47,6 +47,18 @@ impl Expect {
         Self::new(head, payload, declared(head, payload)?)
     }
 
+    /// For bytes that no client sends, and that nobody says anything of: a copy's. They are only
+    /// computed, `stored` among them.
+    #[must_use]
+    pub fn nothing(stored: Algorithm) -> Self {
+        Self {
+            sha256: None,
+            md5: None,
+            checksum: Declared::Nowhere,
+            stored,
+        }
+    }
+
     fn new(head: &Head, payload: &PayloadSigning, checksum: Declared) -> Result<Self, S3Error> {
         let stored = checksum.algorithm().unwrap_or(Algorithm::Crc64Nvme);
         let sha256 = match payload {

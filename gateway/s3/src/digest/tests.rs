@@ -286,3 +286,37 @@ proptest! {
         prop_assert_eq!(verified.md5(), <[u8; 16]>::from(Md5::digest(&body)));
     }
 }
+
+#[test]
+fn bytes_nobody_said_anything_of_are_computed_all_the_same() {
+    for (algorithm, value) in HELLO {
+        let verified = digest(Expect::nothing(algorithm), b"hello").unwrap();
+        assert_eq!(verified.checksum().to_base64(), value, "{algorithm:?}");
+        assert_eq!(verified.declared(), None);
+        assert_eq!(verified.etag(), "5d41402abc4b2a76b9719d911017c592");
+        assert_eq!(
+            verified.sha256().is_some(),
+            algorithm == Algorithm::Sha256,
+            "{algorithm:?}"
+        );
+    }
+}
+
+#[test]
+fn the_checksum_of_one_part_has_no_count_behind_it() {
+    let checksum = Checksum::from_base64(Algorithm::Crc32, "NhCmhg==").unwrap();
+    let shown = |parts| {
+        let checksum = checksum.clone();
+        let kind = ChecksumType::Composite;
+        ObjectChecksum {
+            checksum,
+            kind,
+            parts,
+        }
+        .to_text()
+    };
+    assert_eq!(
+        (shown(2).as_str(), shown(0).as_str()),
+        ("NhCmhg==-2", "NhCmhg==")
+    );
+}

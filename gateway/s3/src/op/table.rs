@@ -157,7 +157,7 @@ ops! {
     UpdateBucketMetadataJournalTableConfiguration: PUT Bucket &["metadataJournalTable"], &[], None, &["s3:UpdateBucketMetadataJournalTableConfiguration"], &[], absent;
     AbortMultipartUpload: DELETE Object &["uploadId"], &[], None, &["s3:AbortMultipartUpload"], &[], built;
     CompleteMultipartUpload: POST Object &["uploadId"], &[], None, &["s3:PutObject"], &[], built;
-    CopyObject: PUT Object &[], &[], Some("x-amz-copy-source"), &["s3:PutObject"], &[], absent;
+    CopyObject: PUT Object &[], &[], Some("x-amz-copy-source"), &["s3:PutObject"], &[], built;
     CreateMultipartUpload: POST Object &["uploads"], &[], None, &["s3:PutObject"], &[], built;
     DeleteObject: DELETE Object &[], &["versionId"], None, &["s3:DeleteObject"], &["s3:DeleteObjectVersion"], built;
     DeleteObjectAnnotation: DELETE Object &["annotation", "annotationName"], &["versionId"], None, &["s3:DeleteObjectAnnotation"], &[], absent;
@@ -165,7 +165,7 @@ ops! {
     GetObject: GET Object &[], GET_QUERY, None, &["s3:GetObject"], &["s3:GetObjectVersion"], built;
     GetObjectAcl: GET Object &["acl"], &["versionId"], None, &["s3:GetObjectAcl"], &["s3:GetObjectVersionAcl"], absent;
     GetObjectAnnotation: GET Object &["annotation", "annotationName"], &["versionId"], None, &["s3:GetObjectAnnotation"], &[], absent;
-    GetObjectAttributes: GET Object &["attributes"], &["versionId"], None, &["s3:GetObject", "s3:GetObjectAttributes"], &["s3:GetObjectVersion", "s3:GetObjectVersionAttributes"], absent;
+    GetObjectAttributes: GET Object &["attributes"], &["versionId"], None, &["s3:GetObject", "s3:GetObjectAttributes"], &["s3:GetObjectVersion", "s3:GetObjectVersionAttributes"], built;
     GetObjectLegalHold: GET Object &["legal-hold"], &["versionId"], None, &["s3:GetObjectLegalHold"], &[], absent;
     GetObjectRetention: GET Object &["retention"], &["versionId"], None, &["s3:GetObjectRetention"], &[], absent;
     GetObjectTagging: GET Object &["tagging"], &["versionId"], None, &["s3:GetObjectTagging"], &["s3:GetObjectVersionTagging"], absent;
@@ -184,5 +184,5 @@ ops! {
     SelectObjectContent: POST Object &["select", "select-type"], &[], None, &["s3:GetObject"], &[], absent;
     UpdateObjectEncryption: PUT Object &["encryption"], &["versionId"], None, &["s3:UpdateObjectEncryption"], &[], absent;
     UploadPart: PUT Object &["partNumber", "uploadId"], &[], None, &["s3:PutObject"], &[], built;
-    UploadPartCopy: PUT Object &["partNumber", "uploadId"], &[], Some("x-amz-copy-source"), &["s3:PutObject"], &[], absent;
+    UploadPartCopy: PUT Object &["partNumber", "uploadId"], &[], Some("x-amz-copy-source"), &["s3:PutObject"], &[], built;
 }

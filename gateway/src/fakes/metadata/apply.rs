@@ -52,6 +52,7 @@ impl State {
             Command::CreateBucket(create) => self.create_bucket(create),
             Command::DeleteBucket(delete) => self.delete_bucket(&delete.name),
             Command::PutObject(put) => self.put_object(session, put),
+            Command::CopyObject(copy) => self.copy_object(copy),
             Command::DeleteObjects(delete) => self.delete_objects(&delete),
             Command::StagePage(stage) => self.stage_page(session, stage),
             Command::CreateUpload(create) => self.create_upload(create),
@@ -137,6 +138,9 @@ impl State {
         written: &wire::ExtentWrite,
     ) -> Result<wire::ExtentRead, Refusal> {
         let domain = self.domain(bucket)?;
+        if written.claim() != wire::Claim::Written {
+            return self.refer(domain, written);
+        }
         let stamp =
             cairn_model::Incarnation::from_bytes(&written.incarnation).ok_or(Refusal::Malformed)?;
         if stamp.session.0 != session {
@@ -168,6 +172,26 @@ impl State {
             chunk_length: row.length,
             offset: written.offset,
             length: written.length,
+            coding: row.coding,
+        })
+    }
+
+    fn refer(
+        &mut self,
+        domain: u64,
+        claimed: &wire::ExtentWrite,
+    ) -> Result<wire::ExtentRead, Refusal> {
+        let row = self.chunks.get_mut(&(domain, claimed.sha256.clone()));
+        let row = row.filter(|row| row.live).ok_or(Refusal::NoSuchChunk)?;
+        assert_eq!(row.length, claimed.chunk_length);
+        assert!(claimed.length > 0 && claimed.offset + claimed.length <= row.length);
+        row.refs += 1;
+        Ok(wire::ExtentRead {
+            sha256: row.sha256.clone(),
+            incarnation: row.incarnation.clone(),
+            chunk_length: row.length,
+            offset: claimed.offset,
+            length: claimed.length,
             coding: row.coding,
         })
     }
@@ -227,6 +251,32 @@ impl State {
         done()
     }
 
+    fn copy_object(&mut self, copy: wire::CopyObject) -> Outcome {
+        let at = (copy.bucket, copy.key);
+        if self.domain(copy.source_bucket) != Ok(self.domain(copy.bucket)?) {
+            return Err(Refusal::Malformed);
+        }
+        let source = self.objects.get(&(copy.source_bucket, copy.source_key));
+        let source = source
+            .filter(|source| source.version == copy.source_version)
+            .ok_or(Refusal::SourceChanged)?
+            .clone();
+        self.check(&at, copy.conditions)?;
+        let place = source.place.ok_or(Refusal::Malformed)?;
+        self.insert(at, copy.attributes, place, source.length);
+        done()
+    }
+
+    /// The version of a row this entry writes.
+    fn version(&self) -> Bytes {
+        let version = cairn_model::RowVersion {
+            generation: 1,
+            sequence: self.sequence,
+            ordinal: 0,
+        };
+        Bytes::copy_from_slice(&version.to_bytes())
+    }
+
     fn insert(
         &mut self,
         at: (u64, Bytes),
@@ -236,7 +286,7 @@ impl State {
     ) {
         let object = wire::Object {
             key: at.1.clone(),
-            version: Bytes::new(),
+            version: self.version(),
             length,
             modified_ms: self.now(),
             attributes,

@@ -2,7 +2,8 @@
 //! entries are cut into batches changes nothing.
 
 use cairn_wire::metadata::{
-    AbortUpload, CreateUpload, DeleteItem, DeleteObjects, EndSession, Pages, PutPart, StagePage,
+    AbortUpload, CompleteUpload, CopyObject, CreateUpload, DeleteItem, DeleteObjects, EndSession,
+    Pages, PutPart, StagePage,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,7 +11,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::keyspace::chunk::ChunkKey;
 use crate::keyspace::condemned::CondemnedKey;
+use crate::keyspace::object::ObjectKey;
 use crate::keyspace::session::SessionKey;
+use crate::keyspace::upload::{PartKey, UploadKey};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -22,6 +25,12 @@ enum Step {
     Delete(u8),
     Create(usize, u8),
     Part(usize, usize, u8, u8),
+    /// A part made of a stored chunk.
+    PartOf(usize, usize, u8, u8),
+    /// Of the first part alone: the others are left over.
+    Complete(usize, usize),
+    /// From one key to another, or itself.
+    Copy(usize, u8, u8),
     Abort(usize),
     Round,
 }
@@ -37,6 +46,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0_u8..4).prop_map(Step::Delete),
         1 => (any::<usize>(), 0_u8..4).prop_map(|(s, k)| Step::Create(s, k)),
         2 => (any::<usize>(), any::<usize>(), 0_u8..4, 0_u8..6).prop_map(|(s, u, p, n)| Step::Part(s, u, p, n)),
+        1 => (any::<usize>(), any::<usize>(), 0_u8..4, 0_u8..6).prop_map(|(s, u, p, n)| Step::PartOf(s, u, p, n)),
+        2 => (any::<usize>(), any::<usize>()).prop_map(|(s, u)| Step::Complete(s, u)),
+        4 => (any::<usize>(), 0_u8..4, 0_u8..4).prop_map(|(s, f, t)| Step::Copy(s, f, t)),
         1 => any::<usize>().prop_map(Step::Abort),
         1 => Just(Step::Round),
     ]
@@ -125,6 +137,75 @@ impl Player {
         }
     }
 
+    fn part(&mut self, pick: usize, upload: usize, number: u8, name: u8, claim: Claim) {
+        if let (Some(session), false) = (self.session(pick), self.uploads.is_empty()) {
+            let (key, stamp) = self.uploads[upload % self.uploads.len()].clone();
+            let mut extent = self.state.extent(session, name);
+            extent.set_claim(claim);
+            let place = Place::Extents(Extents {
+                manifest: self.state.stamp(session),
+                extents: vec![extent],
+            });
+            let part = PutPart {
+                bucket: 1,
+                key,
+                upload: stamp,
+                number: u32::from(number) + 1,
+                content: Some(Content { place: Some(place) }),
+                ..PutPart::default()
+            };
+            self.run(session, Command::PutPart(part));
+        }
+    }
+
+    fn complete(&mut self, pick: usize, upload: usize) {
+        let (Some(session), false) = (self.session(pick), self.uploads.is_empty()) else {
+            return;
+        };
+        let (key, stamp) = self.uploads[upload % self.uploads.len()].clone();
+        let stamp_bytes: [u8; 16] = stamp.as_ref().try_into().unwrap();
+        let mut parts = self.state.rows_of::<PartKey>().into_iter();
+        let first = parts.find(|(part, _)| part.upload == stamp_bytes);
+        let upload = self.state.row(&UploadKey {
+            bucket: 1,
+            key: key.to_vec(),
+            upload: stamp_bytes,
+        });
+        let (Some((part, row)), Some(upload)) = (first, upload) else {
+            return;
+        };
+        let digest = parts_digest([(part.number, row.length, row.etag.as_str())]);
+        let complete = CompleteUpload {
+            bucket: 1,
+            key,
+            upload: stamp,
+            revision: upload.revision,
+            parts_digest: digest.to_vec().into(),
+            numbers: vec![part.number],
+            ..CompleteUpload::default()
+        };
+        let reply = self.run(session, Command::CompleteUpload(complete));
+        assert_eq!(reply.refusal(), Refusal::None, "{}", reply.detail);
+    }
+
+    fn copy(&mut self, pick: usize, from: u8, to: u8) {
+        let source_key = Bytes::from(from.to_string());
+        let mut rows = self.state.rows_of::<ObjectKey>().into_iter();
+        let source = rows.find(|(key, _)| key.key == source_key);
+        if let (Some(session), Some((row, _))) = (self.session(pick), source) {
+            let copy = CopyObject {
+                source_bucket: 1,
+                source_key,
+                source_version: row.version.to_bytes().to_vec().into(),
+                bucket: 1,
+                key: to.to_string().into(),
+                ..CopyObject::default()
+            };
+            let reply = self.run(session, Command::CopyObject(copy));
+            assert_eq!(reply.refusal(), Refusal::None, "{}", reply.detail);
+        }
+    }
+
     fn play_rest(&mut self, step: &Step) {
         match step {
             Step::Delete(key) => {
@@ -153,24 +234,13 @@ impl Player {
                 }
             }
             Step::Part(pick, upload, number, name) => {
-                if let (Some(session), false) = (self.session(*pick), self.uploads.is_empty()) {
-                    let (key, stamp) = self.uploads[upload % self.uploads.len()].clone();
-                    let extents = vec![self.state.extent(session, *name)];
-                    let place = Place::Extents(Extents {
-                        manifest: self.state.stamp(session),
-                        extents,
-                    });
-                    let part = PutPart {
-                        bucket: 1,
-                        key,
-                        upload: stamp,
-                        number: u32::from(*number) + 1,
-                        content: Some(Content { place: Some(place) }),
-                        ..PutPart::default()
-                    };
-                    self.run(session, Command::PutPart(part));
-                }
+                self.part(*pick, *upload, *number, *name, Claim::Written);
             }
+            Step::PartOf(pick, upload, number, name) => {
+                self.part(*pick, *upload, *number, *name, Claim::Live);
+            }
+            Step::Complete(pick, upload) => self.complete(*pick, *upload),
+            Step::Copy(pick, from, to) => self.copy(*pick, *from, *to),
             Step::Abort(upload) => {
                 if !self.uploads.is_empty() {
                     let (key, upload) = self.uploads.remove(upload % self.uploads.len());

@@ -18,40 +18,40 @@ use crate::keyspace::upload::PartKey;
 /// Panics where a count differs from what rows hold, a needed writing is condemned, or a page
 /// hangs in the air.
 pub(crate) fn check(state: &State) {
-    let mut refs: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-    let mut pages_held: BTreeMap<[u8; 16], u32> = BTreeMap::new();
+    let mut held = Held::default();
     for (_, row) in state.rows_of::<ObjectKey>() {
-        hold(row.content.as_ref(), &mut refs, &mut pages_held);
+        held.hold(row.content.as_ref());
     }
     for (_, row) in state.rows_of::<PartKey>() {
-        hold(row.content.as_ref(), &mut refs, &mut pages_held);
+        held.hold(row.content.as_ref());
     }
     for (key, row) in state.rows_of::<StagedKey>() {
-        pages_held.insert(key.manifest, row.pages);
+        held.manifest(key.manifest, row.pages);
     }
     for (key, row) in state.rows_of::<ReleaseKey>() {
-        pages_held.insert(key.0, row.pages);
+        held.manifest(key.0, row.pages);
     }
     for (key, row) in state.rows_of::<PageKey>() {
         for extent in &row.extents {
-            *refs.entry(extent.sha256.to_vec()).or_default() += 1;
+            *held.chunks.entry(extent.sha256.to_vec()).or_default() += 1;
         }
         for part in &row.parts {
-            hold(part.content.as_ref(), &mut refs, &mut pages_held);
+            held.hold(part.content.as_ref());
         }
-        let held = pages_held.get(&key.manifest).copied().unwrap_or(0);
+        let pages = held.pages.get(&key.manifest).copied().unwrap_or(0);
         assert!(
-            key.page < held || part_page(state, key),
+            key.page < pages || part_page(state, key),
             "page {key:?} is held by nothing"
         );
     }
-    assert!(
-        state
-            .rows_of::<ManifestKey>()
-            .iter()
-            .all(|(_, row)| row.refs >= 2)
-    );
-    compare(state, refs);
+    let shared: BTreeMap<[u8; 16], u64> = state
+        .rows_of::<ManifestKey>()
+        .into_iter()
+        .map(|(key, row)| (key.0, row.refs))
+        .collect();
+    held.manifests.retain(|_, rows| *rows > 1);
+    assert_eq!(shared, held.manifests, "rows that hold one manifest");
+    compare(state, held.chunks);
 }
 
 /// Parts inside pages may themselves name pages that sort before their page.
@@ -66,24 +66,43 @@ fn part_page(state: &State, key: PageKey) -> bool {
         })
 }
 
-fn hold(
-    content: Option<&Content>,
-    refs: &mut BTreeMap<Vec<u8>, u64>,
-    pages_held: &mut BTreeMap<[u8; 16], u32>,
-) {
-    match content.and_then(|content| content.place.as_ref()) {
-        None | Some(Place::Inline(_)) => {}
-        Some(Place::Extents(list)) => {
-            for extent in &list.extents {
-                *refs.entry(extent.sha256.to_vec()).or_default() += 1;
+/// What rows hold.
+#[derive(Default)]
+struct Held {
+    /// How many manifests hold a chunk, with multiplicity.
+    chunks: BTreeMap<Vec<u8>, u64>,
+    /// How many rows hold a manifest.
+    manifests: BTreeMap<[u8; 16], u64>,
+    pages: BTreeMap<[u8; 16], u32>,
+}
+
+impl Held {
+    fn hold(&mut self, content: Option<&Content>) {
+        match content.and_then(|content| content.place.as_ref()) {
+            None | Some(Place::Inline(_)) => {}
+            Some(Place::Extents(list)) => {
+                // However many rows share the list, its chunks are counted once.
+                if self.manifest(list.manifest.as_ref().try_into().unwrap(), 0) {
+                    for extent in &list.extents {
+                        *self.chunks.entry(extent.sha256.to_vec()).or_default() += 1;
+                    }
+                }
+            }
+            Some(Place::Pages(pages)) => {
+                self.manifest(pages.manifest.as_ref().try_into().unwrap(), pages.pages);
+            }
+            Some(Place::PartPages(pages)) => {
+                self.manifest(pages.manifest.as_ref().try_into().unwrap(), pages.pages);
             }
         }
-        Some(Place::Pages(pages)) => {
-            pages_held.insert(pages.manifest.as_ref().try_into().unwrap(), pages.pages);
-        }
-        Some(Place::PartPages(pages)) => {
-            pages_held.insert(pages.manifest.as_ref().try_into().unwrap(), pages.pages);
-        }
+    }
+
+    /// One more row holds it; true for the first.
+    fn manifest(&mut self, manifest: [u8; 16], pages: u32) -> bool {
+        self.pages.insert(manifest, pages);
+        let rows = self.manifests.entry(manifest).or_default();
+        *rows += 1;
+        *rows == 1
     }
 }
 
