@@ -1,50 +1,20 @@
 //! Documentation examples, for the crates that have any.
 
-use std::collections::BTreeSet;
-
 use super::Bench;
 use super::tally::{self, Tally};
 use crate::console;
-use crate::repository::SourceFile;
 
 pub(super) fn run(bench: &Bench<'_>) -> Tally {
     let repository = bench.repository;
     let sources = repository.files(&repository.paths(), "rs");
-    let folders: BTreeSet<&str> = sources
-        .iter()
-        .filter(|file| has_example(&file.text))
-        .filter_map(crate_folder)
-        .collect();
-    let packages: Vec<String> = folders
-        .into_iter()
-        .filter(|folder| repository.text(&format!("{folder}/src/lib.rs")).is_some())
-        .map(package_of)
-        .collect();
-    if packages.is_empty() {
+    if !sources.iter().any(|file| has_example(&file.text)) {
         console::say("no documentation examples");
         return Tally::default();
     }
-    let mut arguments = vec!["test", "--doc", "--locked"];
-    for package in &packages {
-        arguments.extend(["-p", package]);
-    }
+    // All crates at once: fewer would ask for other features of what they rest on, and build it again.
+    let arguments = ["test", "--doc", "--locked", "--workspace"];
     let finished = bench.cargo(&arguments);
     Tally::of_run(tally::libtest(&finished.output), finished.success)
-}
-
-/// The folder above `src/`.
-fn crate_folder(file: &SourceFile) -> Option<&str> {
-    file.path.split_once("/src/").map(|(folder, _)| folder)
-}
-
-/// Folder name = package name, which `check` holds.
-fn package_of(folder: &str) -> String {
-    let last = folder.rsplit('/').next().unwrap_or(folder);
-    if last == "cli" {
-        "cairn".to_owned()
-    } else {
-        format!("cairn-{last}")
-    }
 }
 
 /// True where a doc comment opens a code block that rustdoc would run.
@@ -85,15 +55,5 @@ mod tests {
         ));
         assert!(!has_example("// ```\n"));
         assert!(!has_example("/// ```ignore\n/// ```\n"));
-    }
-
-    #[test]
-    fn names_packages_after_folders() {
-        let file = SourceFile::new("gateway/s3/src/xml.rs", "");
-        assert_eq!(
-            crate_folder(&file).map(package_of).as_deref(),
-            Some("cairn-s3")
-        );
-        assert_eq!(package_of("cli"), "cairn");
     }
 }
