@@ -3,4 +3,5 @@
 mod aws_cli;
 mod boto3;
 mod curl;
+mod s3_model;
 mod s3cmd;

@@ -62,6 +62,11 @@ const TABLE: &[(&str, Rule)] = &[
     ("copy-source-if-unmodified-since", Read),
     ("copy-source-range", Read),
     ("metadata-directive", Read),
+    (
+        // No object has annotations: with them and without is the same.
+        "object-annotation-directive",
+        Already(&["COPY", "EXCLUDE"], &[], Code::InvalidArgument),
+    ),
     ("source-expected-bucket-owner", Read),
     ("tagging-directive", Read),
     ("max-parts", Read),
@@ -233,6 +238,11 @@ pub fn check(head: &Head) -> Result<Demands, S3Error> {
         }
     }
     Ok(demands)
+}
+
+/// The names of all `x-amz-*` request headers whose fate is decided here, user metadata apart.
+pub fn names() -> impl Iterator<Item = String> {
+    TABLE.iter().map(|(name, _)| format!("x-amz-{name}"))
 }
 
 fn missing(name: &str) -> S3Error {
