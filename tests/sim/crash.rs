@@ -40,6 +40,17 @@ fn put(key: &'static str, name: u8, length: usize) -> Step {
     }
 }
 
+/// A copy of an object whose bytes are `content(name, length)`; onto itself with other metadata.
+fn copy(from: &str, to: &'static str, name: u8, length: usize) -> Step {
+    let call = Call::new("PUT", &format!("/bucket/{to}"))
+        .header("x-amz-copy-source", &format!("bucket/{from}"))
+        .header("x-amz-metadata-directive", "REPLACE");
+    Step {
+        call,
+        makes: Effect::Put(to, content(name, length)),
+    }
+}
+
 fn delete(key: &'static str) -> Step {
     Step {
         call: Call::new("DELETE", &format!("/bucket/{key}")),
@@ -62,6 +73,8 @@ fn workload() -> Vec<Step> {
         delete("large"),
         put("twin", 6, 70_000),
         put("large", 7, 66_000),
+        copy("large", "copy", 7, 66_000),
+        copy("inline", "twin", 5, 90),
         delete("inline"),
         Step {
             call: Call::new("GET", "/bucket/small"),
@@ -73,6 +86,8 @@ fn workload() -> Vec<Step> {
         },
         put("inline", 8, 4_096),
         put("large", 10, 300_000),
+        copy("copy", "copy", 7, 66_000),
+        copy("parts", "large", 9, 90_000),
         delete("parts"),
         put("empty", 11, 1),
         put("parts", 12, 4_097),

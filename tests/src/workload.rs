@@ -113,11 +113,12 @@ impl Worker {
     }
 
     fn step(&mut self, client: &Client) -> Answer {
-        match self.random.below(20) {
+        match self.random.below(22) {
             0..=9 => self.put(client),
             10..=12 => self.delete(client),
             13..=16 => self.read(client),
             17 | 18 => self.multipart(client),
+            19 | 20 => self.copy(client),
             _ => self.resume(client),
         }
     }
@@ -178,6 +179,23 @@ impl Worker {
                 Answer::Unknown
             }
         }
+    }
+
+    /// Copies a certain object over another key, or onto itself: its bytes and its ETag go along.
+    fn copy(&mut self, client: &Client) -> Answer {
+        let (from, to) = (self.key(), self.key());
+        let Some(Some(content)) = self.oracle.certain(&from).cloned() else {
+            return Answer::Refused;
+        };
+        let call = Call::new("PUT", &self.path(&to)).header("x-amz-copy-source", &self.path(&from));
+        let call = call.header("x-amz-metadata-directive", "REPLACE");
+        let answer = s3::answer(&self.send(client, &call));
+        if answer == Answer::Refused && !self.gone {
+            let what = format!("a copy of it to {to} was refused");
+            self.broken.push(Broken { key: from, what });
+        }
+        self.oracle.record(&to, Some(content), answer);
+        answer
     }
 
     fn multipart(&mut self, client: &Client) -> Answer {

@@ -1,4 +1,5 @@
-//! The bytes of a copy's source as a body: checked as every read is, digested as every write is.
+//! The bytes of a copy's source as a body: checked as every read is, digested as every write is. In
+//! memory are the stripes of one read and those of one write.
 
 use std::collections::VecDeque;
 
