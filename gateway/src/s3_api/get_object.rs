@@ -56,19 +56,7 @@ fn bytes(output: &ObjectOutput) -> Range<u64> {
 
 /// Reads the object's row and judges the request's conditions and range by it.
 pub(super) async fn find(call: &Call, input: GetObject) -> Result<Found, S3Error> {
-    let no_such_key = || S3Error::new(Code::NoSuchKey).with("Key", key_text(call));
-    let query = wire::GetObject {
-        bucket: call.bucket()?.id,
-        key: call.key_bytes()?,
-    };
-    check_version(input.version_id.as_deref())?;
-    let metadata = &call.gateway.path.metadata;
-    let object = metadata
-        .object(query)
-        .await
-        .map_err(error::of_query)?
-        .object;
-    let object = object.ok_or_else(no_such_key)?;
+    let object = row(call, input.version_id.as_deref()).await?;
     let row = object.attributes.clone().unwrap_or_default();
     let modified = Timestamp::from_millis(object.modified_ms);
     let outcome = input.conditions.evaluate(&row.etag, modified);
@@ -100,6 +88,22 @@ pub(super) async fn find(call: &Call, input: GetObject) -> Result<Found, S3Error
         output.checksum = attributes::shown(&row);
     }
     Ok(Found::Object(Box::new((object, output))))
+}
+
+/// The object's row.
+///
+/// # Errors
+/// `NoSuchKey`, `NoSuchVersion`.
+pub(super) async fn row(call: &Call, version_id: Option<&str>) -> Result<wire::Object, S3Error> {
+    check_version(version_id)?;
+    let query = wire::GetObject {
+        bucket: call.bucket()?.id,
+        key: call.key_bytes()?,
+    };
+    let metadata = &call.gateway.path.metadata;
+    let answer = metadata.object(query).await.map_err(error::of_query)?;
+    let missing = || S3Error::new(Code::NoSuchKey).with("Key", key_text(call));
+    answer.object.ok_or_else(missing)
 }
 
 fn key_text(call: &Call) -> String {

@@ -159,12 +159,12 @@ async fn what_is_not_built_is_501_by_name_and_changes_nothing() {
     let site = Site::new(1, 0).with_bucket().await;
     site.call(Method::PUT, "/bucket/key", "kept").await;
     for (method, target, name) in [
-        (Method::PUT, "/bucket/key?acl=", "PutObjectAcl"),
-        (Method::PUT, "/bucket/key?tagging=", "PutObjectTagging"),
+        (Method::PUT, "/bucket/key?retention=", "PutObjectRetention"),
+        (Method::PUT, "/bucket?tagging=", "PutBucketTagging"),
         (Method::PUT, "/bucket/key?renameObject=", "RenameObject"),
         (Method::PUT, "/bucket/key?invented=", "invented"),
-        (Method::DELETE, "/bucket?policy=", "DeleteBucketPolicy"),
-        (Method::GET, "/bucket?versioning=", "GetBucketVersioning"),
+        (Method::PUT, "/bucket?policy=", "PutBucketPolicy"),
+        (Method::PUT, "/bucket?versioning=", "PutBucketVersioning"),
     ] {
         let got = site.call(method.clone(), target, "").await;
         assert_eq!(

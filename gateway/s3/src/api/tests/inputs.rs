@@ -369,7 +369,7 @@ fn complete_refuses_what_is_no_list_of_parts() {
         Code::InvalidPartOrder
     );
     assert_eq!(
-        code(&[part("1", ""), part("1", "")]),
+        code(&[part("1", ""), part("2", ""), part("1", "")]),
         Code::InvalidPartOrder
     );
     assert_eq!(code(&[part("0", "")]), Code::InvalidArgument);
@@ -387,6 +387,18 @@ fn complete_refuses_what_is_no_list_of_parts() {
         code(&["<Part><PartNumber>1</PartNumber></Part>".into()]),
         Code::MalformedXML
     );
+}
+
+#[test]
+fn of_a_part_named_again_the_last_mention_counts() {
+    let named = |number: u32, etag: &str| {
+        format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+    };
+    let parts = [named(1, "old"), named(1, "new"), named(2, "two")].concat();
+    let text = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+    let read = parse_parts(text.as_bytes()).unwrap();
+    let read: Vec<(u32, &str)> = read.iter().map(|p| (p.number, p.etag.as_str())).collect();
+    assert_eq!(read, [(1, "new"), (2, "two")]);
 }
 
 #[test]
