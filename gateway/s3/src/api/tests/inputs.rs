@@ -272,9 +272,22 @@ fn delete_objects_reads_keys_versions_and_conditions() {
     assert_eq!(input.objects[0].key, "a\r ");
     assert_eq!(input.objects[1].version_id.as_deref(), Some("v"));
     assert_eq!(
-        input.objects[1].if_match,
+        input.objects[1].conditions.etags.if_match,
         Some(EtagMatch::OneOf(vec!["e".into()]))
     );
+    assert!(input.objects[0].conditions.is_empty());
+    for time in ["Fri, 20 Nov 2026 16:22:25 GMT", "2026-11-20T16:22:25.000Z"] {
+        let body = format!(
+            "<Delete><Object><Key>k</Key><LastModifiedTime>{time}</LastModifiedTime>\
+             <Size>5</Size></Object></Delete>"
+        );
+        let conditions = delete(&body).unwrap().objects[0].conditions.clone();
+        assert_eq!(conditions.size, Some(5));
+        assert_eq!(
+            conditions.modified.unwrap().to_http_date(),
+            "Fri, 20 Nov 2026 16:22:25 GMT"
+        );
+    }
 }
 
 #[test]
@@ -296,8 +309,15 @@ fn delete_objects_takes_1_to_1000_keys() {
     ] {
         assert_eq!(delete(&body).unwrap_err().code(), Code::MalformedXML);
     }
-    let sized = "<Delete><Object><Key>k</Key><Size>5</Size></Object></Delete>";
-    assert_eq!(delete(sized).unwrap_err().code(), Code::NotImplemented);
+    for condition in [
+        "<Size>five</Size>",
+        "<Size></Size>",
+        "<LastModifiedTime>noon</LastModifiedTime>",
+    ] {
+        let body = format!("<Delete><Object><Key>k</Key>{condition}</Object></Delete>");
+        let refused = delete(&body).unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{condition}");
+    }
 }
 
 #[test]
