@@ -3,7 +3,7 @@ use cairn_wire::metadata::Refusal;
 use cairn_wire::metadata::entry::Command;
 use http::{Method, StatusCode};
 
-use crate::fakes::{DiskFault, Fault, Site, pattern};
+use crate::fakes::{DiskFault, Fault, Log, Site, pattern};
 
 fn nothing_was_put(site: &Site) -> bool {
     !site
@@ -138,6 +138,29 @@ async fn signatures_that_do_not_fit_are_403_with_an_xml_body() {
         .send(anonymous.body(Bytes::new()).unwrap(), Bytes::new())
         .await;
     assert_eq!(got.refusal(), (403, "AccessDenied".to_owned()));
+}
+
+#[tokio::test]
+async fn the_log_says_what_differs_from_what_was_signed() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let site = Site::new(1, 0).with_bucket().await;
+    let mut request = site.signer("alice").sign(&Method::GET, "/bucket", &[], b"");
+    *request.method_mut() = Method::HEAD;
+    let got = site.send(request, Bytes::new()).await;
+    assert_eq!(got.status, StatusCode::FORBIDDEN);
+    let lines = log.lines();
+    let [line] = lines.as_slice() else {
+        panic!("{lines:?}");
+    };
+    let id = got.header("x-amz-request-id");
+    for part in [
+        &format!("id={id:?}"),
+        "code=\"SignatureDoesNotMatch\"",
+        "note=\"method: signed for GET, sent as HEAD\"",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
 }
 
 #[tokio::test]
