@@ -10,6 +10,7 @@ use crate::http::Response;
 
 mod abort_multipart_upload;
 mod complete_multipart_upload;
+mod configuration;
 mod copy_object;
 mod create_bucket;
 mod create_multipart_upload;
@@ -93,6 +94,7 @@ pub fn all() -> Vec<Case> {
         list_multipart_uploads::CASES,
         complete_multipart_upload::CASES,
         abort_multipart_upload::CASES,
+        configuration::CASES,
         signature::CASES,
     ];
     operations.concat()

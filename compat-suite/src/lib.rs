@@ -19,6 +19,7 @@ pub mod checksums;
 pub mod client;
 pub mod expectation;
 pub mod http;
+pub mod report;
 pub mod runner;
 pub mod sigv4;
 pub mod timestamp;

@@ -1,6 +1,7 @@
 //! `cairn-compat-suite --endpoint http://host:port --access-key … --secret-key … [--filter TEXT]`
 //!
 //! What is not given is taken from `CAIRN_ENDPOINT`, `CAIRN_ACCESS_KEY` and `CAIRN_SECRET_KEY`.
+//! `cairn-compat-suite report …` writes `REPORT.md` from runs of the public suite instead.
 //! The last line is `passed X of Y`; the exit code is 0 only where all passed.
 
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use cairn_compat_suite::{Client, runner};
+
+mod write_report;
 
 const OPTIONS: [(&str, &str); 4] = [
     ("--endpoint", "CAIRN_ENDPOINT"),
@@ -18,7 +21,14 @@ const OPTIONS: [(&str, &str); 4] = [
 
 fn main() -> ExitCode {
     let mut out = std::io::stdout().lock();
-    let client = settings(std::env::args().skip(1)).and_then(|settings| {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("report", rest)) = arguments
+        .split_first()
+        .map(|(first, rest)| (first.as_str(), rest))
+    {
+        return report(rest, &mut out);
+    }
+    let client = settings(arguments.into_iter()).and_then(|settings| {
         let given = |name: &str| settings.get(name).map(String::as_str).unwrap_or_default();
         let client = Client::new(
             given("--endpoint"),
@@ -36,6 +46,19 @@ fn main() -> ExitCode {
             Ok(score) if score.passed == score.ran && score.ran > 0 => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         },
+    }
+}
+
+/// Writes the page of the public suite.
+fn report(arguments: &[String], out: &mut impl std::io::Write) -> ExitCode {
+    match write_report::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(wrong) => {
+            for line in wrong {
+                let _ = writeln!(out, "{line}");
+            }
+            ExitCode::FAILURE
+        }
     }
 }
 

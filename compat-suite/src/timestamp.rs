@@ -14,6 +14,12 @@ pub fn amz_date(ahead: i64) -> String {
     moment.format(AMZ_DATE).unwrap_or_default()
 }
 
+/// `2026-11-20`: the day of a moment, in UTC.
+#[must_use]
+pub fn day(moment: std::time::SystemTime) -> String {
+    OffsetDateTime::from(moment).date().to_string()
+}
+
 /// Nanoseconds since 1970: a name that no earlier run has used.
 #[must_use]
 pub fn nanoseconds() -> i128 {
@@ -23,6 +29,12 @@ pub fn nanoseconds() -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_those_of_utc() {
+        let moment = std::time::UNIX_EPOCH + std::time::Duration::from_secs(86_400 * 366 - 1);
+        assert_eq!(day(moment), "1971-01-01");
+    }
 
     #[test]
     fn has_sixteen_characters_and_moves() {

@@ -144,6 +144,9 @@ async fn s3(State(inner): State<Arc<Inner>>, request: Request<Body>) -> Response
 
 fn log_refusal(id: &str, operation: &str, refused: &S3Error) {
     let (code, message) = (refused.code().as_str(), refused.message());
+    if let Some(note) = refused.note() {
+        tracing::info!(id, code, note, "a signature was refused");
+    }
     if refused.status() >= StatusCode::INTERNAL_SERVER_ERROR
         && refused.status() != StatusCode::NOT_IMPLEMENTED
     {

@@ -24,6 +24,7 @@ mod list_objects_v2;
 mod list_parts;
 mod listing;
 mod put_object;
+mod unconfigured;
 mod upload_id;
 mod upload_part;
 mod upload_part_copy;
@@ -79,7 +80,7 @@ async fn with_document(call: &Call, body: Incoming) -> Result<Response<Body>, S3
         Op::AbortMultipartUpload => abort_multipart_upload::abort(call).await,
         Op::ListParts => list_parts::list(call).await,
         Op::ListMultipartUploads => list_multipart_uploads::list(call).await,
-        other => Err(S3Error::not_implemented(other.name())),
+        _ => unconfigured::answer(call, &document).await,
     };
     answer.map(whole)
 }

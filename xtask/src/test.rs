@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that can fail, in one command, counted.
 //!
 //! ```text
-//! check ─ build ─ clients ─ tests ─ doc tests ─ compat-suite ─► N passed, N failed, N skipped
+//! check ─ build ─ clients ─ tests ─ doc tests ─ compat-suite ─ public suite ─► N passed, N failed, …
 //!                   │         │
 //!                   │         └ a test that cannot run here writes why into CAIRN_SKIP_LOG
 //!                   └ aws-cli, boto3 (pip) and s3cmd, strace … (apt) under target/clients
@@ -13,6 +13,7 @@
 mod clients;
 mod compat;
 mod doc_tests;
+mod public_suite;
 mod skips;
 mod tally;
 mod workspace_tests;
@@ -89,13 +90,14 @@ impl<'r> Bench<'r> {
 /// A stage's name and its work.
 type Stage = (&'static str, fn(&Bench<'_>) -> Tally);
 
-const STAGES: [Stage; 6] = [
+const STAGES: [Stage; 7] = [
     ("check", checked),
     ("build", built),
     ("clients", clients::install),
     ("tests", workspace_tests::run),
     ("doc tests", doc_tests::run),
     ("compat-suite", compat::run),
+    ("public suite", public_suite::run),
 ];
 
 /// Runs every stage; the last line printed is the sum. True where something ran and nothing failed.

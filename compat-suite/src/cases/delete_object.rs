@@ -9,6 +9,8 @@ cases!("DeleteObject", "API_DeleteObject":
     a_missing_key_is_no_error,
     a_missing_bucket_is_no_such_bucket,
     one_key_is_not_its_neighbour,
+    if_match_deletes_only_that_etag,
+    if_match_on_a_missing_key_is_no_error,
 );
 
 fn the_object_is_gone(scene: &Scene) -> Outcome {
@@ -37,4 +39,22 @@ fn one_key_is_not_its_neighbour(scene: &Scene) -> Outcome {
         scene.get(key)?;
     }
     status(&scene.send(&scene.on("GET", "a/"))?, 404)
+}
+
+fn if_match_deletes_only_that_etag(scene: &Scene) -> Outcome {
+    let put = scene.put("k", b"abc")?;
+    let delete = |etag: &str| scene.send(&scene.on("DELETE", "k").header("if-match", etag));
+    error(
+        &delete("\"00000000000000000000000000000000\"")?,
+        412,
+        "PreconditionFailed",
+    )?;
+    scene.get("k")?;
+    status(&delete(put.header("etag").unwrap_or_default())?, 204)?;
+    status(&scene.send(&scene.on("GET", "k"))?, 404)
+}
+
+fn if_match_on_a_missing_key_is_no_error(scene: &Scene) -> Outcome {
+    let call = scene.on("DELETE", "none").header("if-match", "\"e\"");
+    status(&scene.send(&call)?, 204)
 }

@@ -6,6 +6,7 @@
 
 pub mod abort_multipart_upload;
 pub mod complete_multipart_upload;
+pub mod configuration;
 pub mod copy_object;
 pub mod create_bucket;
 pub mod create_multipart_upload;

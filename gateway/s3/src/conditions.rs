@@ -180,6 +180,55 @@ impl WriteConditions {
     }
 }
 
+/// The conditions of a deletion. What is not there meets all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeleteConditions {
+    /// By entity tag.
+    pub etags: WriteConditions,
+    /// The object must have been written in this second.
+    pub modified: Option<Timestamp>,
+    /// The object must have this length in bytes.
+    pub size: Option<u64>,
+}
+
+impl DeleteConditions {
+    /// Reads a head.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a header given twice, a time or a size that is none.
+    pub fn from_head(head: &Head) -> Result<Self, S3Error> {
+        const MODIFIED: &str = "x-amz-if-match-last-modified-time";
+        const SIZE: &str = "x-amz-if-match-size";
+        let modified = head.header(MODIFIED)?.map(|text| time(MODIFIED, text));
+        let size = head.header(SIZE)?.map(|text| length(SIZE, text));
+        Ok(Self {
+            etags: WriteConditions::from_head(head)?,
+            modified: modified.transpose()?,
+            size: size.transpose()?,
+        })
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A time in HTTP's form or in that of ISO 8601.
+pub(crate) fn time(name: &'static str, text: &str) -> Result<Timestamp, S3Error> {
+    Timestamp::from_http_date(text)
+        .or_else(|| Timestamp::from_iso8601(text))
+        .ok_or_else(|| S3Error::argument(name, text, "The time is not valid."))
+}
+
+/// A length in bytes.
+pub(crate) fn length(name: &'static str, text: &str) -> Result<u64, S3Error> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let size = text.parse().ok().filter(|_| digits);
+    size.ok_or_else(|| S3Error::argument(name, text, "The size is not a number of bytes."))
+}
+
 fn tags(head: &Head, name: &str) -> Result<Option<EtagMatch>, S3Error> {
     Ok(head.header(name)?.and_then(EtagMatch::parse))
 }

@@ -36,6 +36,7 @@ struct Details {
     resource: Option<String>,
     fields: Vec<(&'static str, String)>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    note: Option<String>,
 }
 
 /// What only the server knows when it renders an error.
@@ -100,6 +101,19 @@ impl S3Error {
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.details().headers.push((name, value));
         self
+    }
+
+    /// Adds what only the operator's log is told.
+    #[must_use]
+    pub fn noting(mut self, note: impl Into<String>) -> Self {
+        self.details().note = Some(note.into());
+        self
+    }
+
+    /// What only the operator's log is told.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.details.as_ref()?.note.as_deref()
     }
 
     /// Names the resource; else the request's path stands.
@@ -267,6 +281,15 @@ mod tests {
         }
         assert_eq!(Code::SlowDown.status().as_u16(), 503);
         assert_eq!(Code::InternalError.status().as_u16(), 500);
+    }
+
+    #[test]
+    fn a_note_is_for_the_log_alone() {
+        let error = S3Error::new(Code::SignatureDoesNotMatch).noting("host: a secret place");
+        assert_eq!(error.note(), Some("host: a secret place"));
+        let text = error.to_xml(&CONTEXT);
+        assert!(!std::str::from_utf8(&text).unwrap().contains("secret place"));
+        assert!(!error.to_string().contains("secret place"));
     }
 
     #[test]

@@ -22,11 +22,13 @@ enum Rule {
     /// Already so, for these values in any letter case; the further ones are AWS's, but missing
     /// here; any other is refused with the code.
     Already(&'static [&'static str], &'static [&'static str], Code),
+    /// Read by deletions; no other request may carry it.
+    OnlyDelete,
     /// Missing here, whatever the value.
     Missing,
 }
 
-use Rule::{Already, ExpectedOwner, Harmless, Missing, Read};
+use Rule::{Already, ExpectedOwner, Harmless, Missing, OnlyDelete, Read};
 
 const BOOLEAN: &[&str] = &["true", "false"];
 
@@ -156,8 +158,8 @@ const TABLE: &[(&str, Rule)] = &[
     // Conditions, appends and renames of directory buckets.
     ("client-token", Missing),
     ("if-match-initiated-time", Missing),
-    ("if-match-last-modified-time", Missing),
-    ("if-match-size", Missing),
+    ("if-match-last-modified-time", OnlyDelete),
+    ("if-match-size", OnlyDelete),
     ("write-offset-bytes", Missing),
     // About the client, not the request.
     ("user-agent", Harmless),
@@ -216,7 +218,8 @@ pub fn check(head: &Head) -> Result<Demands, S3Error> {
         };
         match rule {
             Read | Harmless => {}
-            Missing => return Err(missing(name.as_str())),
+            OnlyDelete if head.method() == http::Method::DELETE => {}
+            Missing | OnlyDelete => return Err(missing(name.as_str())),
             ExpectedOwner => {
                 demands.expected_bucket_owner = head.header(name.as_str())?.map(str::to_owned);
             }

@@ -165,7 +165,14 @@ impl Op {
     pub fn document_len_max(self) -> u64 {
         match self {
             Self::DeleteObjects => XML_DELETE_LEN_MAX,
-            Self::CreateBucket | Self::CompleteMultipartUpload => XML_LEN_MAX,
+            Self::CreateBucket
+            | Self::CompleteMultipartUpload
+            | Self::PutBucketAcl
+            | Self::PutBucketLogging
+            | Self::PutBucketNotificationConfiguration
+            | Self::PutBucketRequestPayment
+            | Self::PutObjectAcl
+            | Self::PutObjectTagging => XML_LEN_MAX,
             _ => 0,
         }
     }

@@ -27,6 +27,7 @@
 
 mod canonical;
 mod chunks;
+mod diagnosis;
 mod header;
 mod keys;
 mod payload;

@@ -49,6 +49,8 @@ pub(crate) struct View {
     pub(crate) generation: u16,
     pub(crate) group: u16,
     pub(crate) location_constraints: Vec<String>,
+    /// Who owns the objects of a new bucket, in S3's words.
+    pub(crate) object_ownership: String,
     coding: Coding,
     level: Level,
     table: PartitionTable,
@@ -86,6 +88,7 @@ impl View {
             generation: u16::try_from(answer.generation).map_err(|_| MALFORMED)?,
             group: u16::try_from(answer.group).map_err(|_| MALFORMED)?,
             location_constraints: answer.location_constraints,
+            object_ownership: object_ownership(&answer.extra),
             coding,
             level: level(&class.domain)?,
             table,
@@ -138,6 +141,15 @@ fn level(name: &str) -> Result<Level, QueryError> {
 
 fn disk(bytes: &Bytes) -> Result<DiskId, QueryError> {
     bytes.as_ref().try_into().map(DiskId).map_err(|_| MALFORMED)
+}
+
+/// The cluster's setting, or AWS's default for new buckets.
+fn object_ownership(settings: &[wire::Header]) -> String {
+    let set = settings
+        .iter()
+        .find(|setting| setting.name == "defaults.object_ownership");
+    set.map_or("BucketOwnerEnforced", |setting| setting.value.as_str())
+        .to_owned()
 }
 
 fn seat(row: wire::Disk) -> Result<(DiskId, Seat), QueryError> {

@@ -1,7 +1,7 @@
 //! What S3 says about an object, and how its row says it.
 
 use bytes::Bytes;
-use cairn_s3::conditions::{EtagMatch, WriteConditions};
+use cairn_s3::conditions::{DeleteConditions, EtagMatch, WriteConditions};
 use cairn_s3::digest::{Algorithm, Checksum, ChecksumType, ObjectChecksum};
 use cairn_s3::object_headers::ObjectHeaders;
 use cairn_wire::metadata as wire;
@@ -140,6 +140,16 @@ pub(super) fn conditions(asked: &WriteConditions) -> Option<wire::Conditions> {
         if_match: tags(asked.if_match.as_ref()),
         if_none_match: tags(asked.if_none_match.as_ref()),
         ..Default::default()
+    })
+}
+
+/// The conditions of a deletion as apply judges them; none where there are none.
+pub(super) fn delete_conditions(asked: &DeleteConditions) -> Option<wire::Conditions> {
+    (!asked.is_empty()).then(|| wire::Conditions {
+        if_match_size_plus_one: asked.size.map_or(0, |size| size.saturating_add(1)),
+        // Zero stands for none; apply compares seconds.
+        if_match_modified_ms: asked.modified.map_or(0, |time| time.millis().max(1)),
+        ..conditions(&asked.etags).unwrap_or_default()
     })
 }
 

@@ -19,6 +19,7 @@ pub(super) async fn create(call: &Call, document: &[u8]) -> Result<Response, S3E
         .location
         .unwrap_or_default();
     check_location(call, &location).await?;
+    check_ownership(call).await?;
     let name = call.bucket_name()?;
     let session = call.enter().await?;
     let command = Command::CreateBucket(wire::CreateBucket {
@@ -74,4 +75,19 @@ async fn check_location(call: &Call, location: &str) -> Result<(), S3Error> {
     }
     let error = S3Error::new(Code::InvalidLocationConstraint);
     Err(error.with("LocationConstraint", location))
+}
+
+/// A bucket has the cluster's ownership setting, so no other can be asked for.
+async fn check_ownership(call: &Call) -> Result<(), S3Error> {
+    const NAME: &str = "x-amz-object-ownership";
+    let Some(asked) = call.head.header(NAME)? else {
+        return Ok(());
+    };
+    let view = call.gateway.path.views.get().await;
+    let set = &view.map_err(error::of_query)?.object_ownership;
+    if set.eq_ignore_ascii_case(asked) {
+        return Ok(());
+    }
+    let error = S3Error::new(Code::NotImplemented).with("Header", NAME);
+    Err(error.with("Value", asked))
 }

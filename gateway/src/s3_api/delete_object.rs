@@ -20,7 +20,7 @@ pub(super) async fn delete(call: &Call) -> Result<Response, S3Error> {
         bucket: call.bucket()?.id,
         items: vec![wire::DeleteItem {
             key: call.key_bytes()?,
-            conditions: attributes::conditions(&input.conditions),
+            conditions: attributes::delete_conditions(&input.conditions),
         }],
     });
     let reply = session.propose(command).await.map_err(error::of_commit)?;

@@ -58,13 +58,9 @@ pub(super) async fn delete(call: &Call, document: Document) -> Result<Response, 
 fn item(object: &ObjectToDelete) -> Result<wire::DeleteItem, S3Error> {
     let key = object.checked.clone()?;
     check_version(object.version_id.as_deref())?;
-    let conditions = object.if_match.as_ref().map(|tags| wire::Conditions {
-        if_match: attributes::tags(Some(tags)),
-        ..Default::default()
-    });
     Ok(wire::DeleteItem {
         key: Bytes::from(key.into_string()),
-        conditions,
+        conditions: attributes::delete_conditions(&object.conditions),
     })
 }
 
@@ -89,11 +85,12 @@ fn batches(items: Vec<(usize, wire::DeleteItem)>) -> Vec<Vec<(usize, wire::Delet
     batches
 }
 
-/// What became of one key. One that was not there is deleted, as S3 has it.
+/// What became of one key. One that was not there is deleted, as S3 has it, whatever the
+/// conditions.
 pub(super) fn outcome(row: Option<&wire::DeleteOutcome>) -> Result<(), S3Error> {
     let row = row.ok_or_else(|| S3Error::new(Code::InternalError))?;
     match Refusal::try_from(row.refusal) {
-        Ok(Refusal::None) => Ok(()),
+        Ok(Refusal::None | Refusal::NoSuchKey) => Ok(()),
         Ok(refusal) => Err(error::of_refusal(refusal, "a delete")),
         Err(_) => Err(S3Error::new(Code::InternalError)),
     }

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod buckets;
+mod configuration;
 mod copies;
 mod listing;
 mod multipart;

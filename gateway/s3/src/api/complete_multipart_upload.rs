@@ -114,7 +114,9 @@ struct Part {
     sha256: Option<String>,
 }
 
-/// Reads the document of a `CompleteMultipartUpload`.
+/// Reads the document of a `CompleteMultipartUpload`. A part named again right behind itself was
+/// sent again while the first sending was under way: the last mention counts, as the last sending
+/// does.
 ///
 /// # Errors
 /// `MalformedXML` for no parts or more than 10,000, `InvalidArgument` for a number out of range,
@@ -124,20 +126,18 @@ pub fn parse_parts(body: &[u8]) -> Result<Vec<CompletedPart>, S3Error> {
     if document.parts.is_empty() || document.parts.len() > PARTS_MAX as usize {
         return Err(S3Error::new(Code::MalformedXML));
     }
-    let parts: Vec<CompletedPart> = document
-        .parts
-        .into_iter()
-        .map(Part::into_input)
-        .collect::<Result<_, _>>()?;
-    let rising = parts
-        .iter()
-        .zip(parts.iter().skip(1))
-        .all(|(one, next)| one.number < next.number);
-    if rising {
-        Ok(parts)
-    } else {
-        Err(S3Error::new(Code::InvalidPartOrder))
+    let mut parts: Vec<CompletedPart> = Vec::with_capacity(document.parts.len());
+    for part in document.parts {
+        let part = part.into_input()?;
+        match parts.last_mut() {
+            Some(last) if last.number == part.number => *last = part,
+            Some(last) if last.number > part.number => {
+                return Err(S3Error::new(Code::InvalidPartOrder));
+            }
+            _ => parts.push(part),
+        }
     }
+    Ok(parts)
 }
 
 impl Part {

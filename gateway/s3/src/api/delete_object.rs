@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::Response;
 use super::reply;
-use crate::conditions::WriteConditions;
+use crate::conditions::DeleteConditions;
 use crate::error::S3Error;
 use crate::head::Head;
 use crate::query;
@@ -15,7 +15,7 @@ pub struct DeleteObject {
     /// The version to delete; absent: the current one, or a delete marker.
     pub version_id: Option<String>,
     /// When it may be deleted.
-    pub conditions: WriteConditions,
+    pub conditions: DeleteConditions,
 }
 
 impl DeleteObject {
@@ -26,7 +26,7 @@ impl DeleteObject {
     pub fn from_head(head: &Head) -> Result<Self, S3Error> {
         Ok(Self {
             version_id: query::version_id(head.query())?,
-            conditions: WriteConditions::from_head(head)?,
+            conditions: DeleteConditions::from_head(head)?,
         })
     }
 }

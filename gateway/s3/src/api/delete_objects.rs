@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::Response;
 use super::reply;
-use crate::conditions::EtagMatch;
+use crate::conditions::{self, DeleteConditions, EtagMatch, WriteConditions};
 use crate::error::{Code, S3Error};
 use crate::target::ObjectKey;
 use crate::upload::Document;
@@ -30,8 +30,8 @@ pub struct ObjectToDelete {
     pub checked: Result<ObjectKey, S3Error>,
     /// The version.
     pub version_id: Option<String>,
-    /// Delete only this one.
-    pub if_match: Option<EtagMatch>,
+    /// When it may be deleted.
+    pub conditions: DeleteConditions,
 }
 
 #[derive(Deserialize)]
@@ -65,8 +65,7 @@ impl DeleteObjects {
     ///
     /// # Errors
     /// `InvalidRequest` without Content-MD5 or checksum; `MalformedXML` for no key or more than
-    /// 1,000; `NotImplemented` for the conditions of directory buckets; what
-    /// [`Document::finish`] refuses.
+    /// 1,000; `InvalidArgument` for a time or size that is none; what [`Document::finish`] refuses.
     pub fn from_document(document: Document) -> Result<Self, S3Error> {
         if !document.is_declared() {
             let message =
@@ -101,9 +100,10 @@ impl DeleteObjects {
 
 impl Object {
     fn into_input(self) -> Result<ObjectToDelete, S3Error> {
-        if self.last_modified_time.is_some() || self.size.is_some() {
-            return Err(S3Error::not_implemented("Deleting by time or size"));
-        }
+        let modified = self.last_modified_time.as_deref().map(str::trim);
+        let modified = modified.map(|text| conditions::time("LastModifiedTime", text));
+        let size = self.size.as_deref().map(str::trim);
+        let size = size.map(|text| conditions::length("Size", text));
         if self.key.is_empty() {
             return Err(S3Error::new(Code::MalformedXML));
         }
@@ -111,7 +111,14 @@ impl Object {
             checked: ObjectKey::parse(self.key.clone()),
             key: self.key,
             version_id: self.version_id.filter(|id| !id.is_empty()),
-            if_match: self.etag.as_deref().and_then(EtagMatch::parse),
+            conditions: DeleteConditions {
+                etags: WriteConditions {
+                    if_match: self.etag.as_deref().and_then(EtagMatch::parse),
+                    if_none_match: None,
+                },
+                modified: modified.transpose()?,
+                size: size.transpose()?,
+            },
         })
     }
 }

@@ -50,7 +50,8 @@ impl ListObjectsOutput {
         let request = &self.input.request;
         reply::xml(write::document("ListBucketResult", |xml| {
             xml.text("Name", &self.bucket);
-            xml.text("Prefix", &request.shown(&request.prefix));
+            // The one text that clients of this version do not decode: AWS leaves it as it came.
+            xml.text("Prefix", &request.plain_or_shown(&request.prefix));
             xml.text("Marker", &request.shown(&self.input.marker));
             // AWS gives it only with a delimiter: without one it is the last key.
             if let Some(next) = self

@@ -13,7 +13,7 @@ use crate::digest::{Algorithm, ChecksumType};
 use crate::error::S3Error;
 use crate::query::Query;
 use crate::uri;
-use crate::xml::write::Writer;
+use crate::xml::write::{self, Writer};
 
 /// An account as listings show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,16 @@ impl ListRequest {
         }
     }
 
-    /// `EncodingType`, and the delimiter.
+    /// The text itself wherever XML can carry it.
+    pub(super) fn plain_or_shown<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if text.chars().all(write::is_representable) {
+            Cow::Borrowed(text)
+        } else {
+            self.shown(text)
+        }
+    }
+
+    /// The delimiter.
     pub(super) fn write_delimiter(&self, xml: &mut Writer) {
         if let Some(delimiter) = &self.delimiter {
             xml.text("Delimiter", &self.shown(delimiter));

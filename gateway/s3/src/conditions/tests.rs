@@ -133,3 +133,37 @@ fn writes_are_judged_as_the_public_suite_wants() {
     }
     assert!(WriteConditions::default().is_empty());
 }
+
+#[test]
+fn deletions_are_bound_to_time_and_size_too() {
+    let read =
+        |headers: &[(&str, &str)]| DeleteConditions::from_head(&head("DELETE", "/b/k", headers));
+    assert!(read(&[]).unwrap().is_empty());
+    let conditions = read(&[
+        ("if-match", "\"e\""),
+        (
+            "x-amz-if-match-last-modified-time",
+            "Thu, 01 Jan 1970 00:00:05 GMT",
+        ),
+        ("x-amz-if-match-size", "0"),
+    ])
+    .unwrap();
+    assert_eq!(
+        conditions.etags.if_match,
+        Some(EtagMatch::OneOf(vec!["e".into()]))
+    );
+    assert_eq!(conditions.modified, Some(Timestamp::from_millis(5_000)));
+    assert_eq!(conditions.size, Some(0));
+    assert!(!conditions.is_empty());
+    for (name, value) in [
+        ("x-amz-if-match-last-modified-time", "yesterday"),
+        ("x-amz-if-match-last-modified-time", ""),
+        ("x-amz-if-match-size", "-1"),
+        ("x-amz-if-match-size", "+1"),
+        ("x-amz-if-match-size", ""),
+    ] {
+        let refused = read(&[(name, value)]).unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{name}: {value}");
+        assert_eq!(refused.field("ArgumentName"), Some(name));
+    }
+}

@@ -52,6 +52,7 @@ fn a_missing_effect_is_not_implemented_and_named() {
         ("x-amz-mfa", "1 2"),
         ("x-amz-checksum-xxhash3", "v"),
         ("x-amz-if-match-size", "1"),
+        ("x-amz-if-match-last-modified-time", "1"),
         ("x-amz-write-offset-bytes", "5"),
     ] {
         let error = judge(name, value).unwrap_err();

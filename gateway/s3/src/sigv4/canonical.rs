@@ -54,16 +54,18 @@ impl<'h> Canonical<'h> {
         })
     }
 
+    /// The head it is of.
+    pub(super) fn head(&self) -> &'h Head {
+        self.head
+    }
+
     /// The ways a client may lawfully have written path and query, the specified one first. All
     /// decode to the same path and the same parameters.
     pub(super) fn forms(&self) -> Vec<Vec<u8>> {
         let (raw_path, raw_query) = (self.head.path(), self.head.query().raw());
         let decoded = uri::decode(raw_path, false).unwrap_or_else(|_| raw_path.to_owned());
         let path = uri::encode_path(&decoded).into_owned();
-        let query = self
-            .head
-            .query()
-            .canonical(if self.presigned { SIGNATURE } else { "" });
+        let query = self.query();
         let mut forms = vec![self.render(&path, &query)];
         if raw_path != path {
             forms.push(self.render(raw_path, &query));
@@ -78,15 +80,69 @@ impl<'h> Canonical<'h> {
         forms
     }
 
-    fn render(&self, path: &str, query: &str) -> Vec<u8> {
-        let mut out = Vec::with_capacity(path.len() + query.len() + self.tail.len() + 16);
-        for part in [self.head.method().as_str(), path, query] {
-            out.extend_from_slice(part.as_bytes());
-            out.push(b'\n');
-        }
-        out.extend_from_slice(&self.tail);
-        out
+    /// The specified form with one part as it was not sent.
+    pub(super) fn with(&self, part: &Part<'_>) -> Vec<u8> {
+        let decoded = uri::decode(self.head.path(), false).unwrap_or_default();
+        let sent = uri::encode_path(&decoded);
+        let path = match part {
+            Part::Path(path) => path,
+            _ => &*sent,
+        };
+        let method = match part {
+            Part::Method(method) => method,
+            _ => self.head.method().as_str(),
+        };
+        let tail = match part {
+            Part::Host(host) => replace_line(&self.tail, b"host:", host),
+            Part::Payload(hash) => replace_line(&self.tail, b"", hash),
+            _ => self.tail.clone(),
+        };
+        render(method, path, &self.query(), &tail)
     }
+
+    fn query(&self) -> String {
+        let without = if self.presigned { SIGNATURE } else { "" };
+        self.head.query().canonical(without)
+    }
+
+    fn render(&self, path: &str, query: &str) -> Vec<u8> {
+        render(self.head.method().as_str(), path, query, &self.tail)
+    }
+}
+
+/// A part of a canonical request that may differ between the client and us.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part<'p> {
+    Method(&'static str),
+    Host(&'p str),
+    /// As it stands in the canonical request.
+    Path(&'p str),
+    /// Its hash, or what stands for it.
+    Payload(&'static str),
+}
+
+fn render(method: &str, path: &str, query: &str, tail: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len() + query.len() + tail.len() + 16);
+    for part in [method, path, query] {
+        out.extend_from_slice(part.as_bytes());
+        out.push(b'\n');
+    }
+    out.extend_from_slice(tail);
+    out
+}
+
+/// The tail with another value in its first line that begins so; an empty beginning is the last line.
+fn replace_line(tail: &[u8], begins: &[u8], value: &str) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = tail.split(|byte| *byte == b'\n').collect();
+    let new = [begins, value.as_bytes()].concat();
+    let line = match begins {
+        b"" => lines.last_mut(),
+        _ => lines.iter_mut().find(|line| line.starts_with(begins)),
+    };
+    if let Some(line) = line {
+        *line = &new;
+    }
+    lines.join(&b'\n')
 }
 
 /// The string to sign of a canonical request.

@@ -2,6 +2,7 @@
 //! real clients sent.
 
 mod clients;
+mod diagnosis;
 mod oracle;
 mod rules;
 

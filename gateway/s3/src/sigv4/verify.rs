@@ -6,7 +6,7 @@ use super::canonical::{Canonical, string_to_sign};
 use super::chunks::ChunkSigner;
 use super::keys::{KeyCache, SecretKey, SigningKey};
 use super::payload::{Announced, PayloadSigning, announced};
-use super::{Place, Presented, header, is_auth_parameter, presign};
+use super::{Place, Presented, diagnosis, header, is_auth_parameter, presign};
 use crate::dates::Timestamp;
 use crate::error::{Code, S3Error};
 use crate::head::Head;
@@ -129,10 +129,9 @@ impl Verifier {
             )
         };
         if !forms.iter().any(accepted) {
-            return Err(mismatch(
-                presented,
-                forms.first().map_or(&[], Vec::as_slice),
-            ));
+            let form = forms.first().map_or(&[][..], Vec::as_slice);
+            let differs = diagnosis::differs(canonical.head(), presented, canonical, &key);
+            return Err(mismatch(presented, form).noting(differs));
         }
         if !is_cached {
             self.keys
@@ -154,9 +153,11 @@ impl Verifier {
                 "the region '{}' is wrong; expecting '{}'",
                 scope.region, self.region
             );
+            let (signed, ours) = (scope.region, self.region.as_str());
             return Err(presented
                 .malformed(&what)
-                .with("Region", self.region.as_str()));
+                .with("Region", ours)
+                .noting(format!("region: signed for {signed:?}, this is {ours:?}")));
         }
         let at = presented.at.to_basic();
         if at.get(..8) != Some(scope.date) {
@@ -164,7 +165,10 @@ impl Verifier {
                 "Invalid credential date \"{}\". This date is not the same as X-Amz-Date: \"{at}\".",
                 scope.date
             );
-            return Err(presented.malformed(&what));
+            let signed = scope.date;
+            return Err(presented
+                .malformed(&what)
+                .noting(format!("date: signed for {signed:?}, sent at {at}")));
         }
         Ok(())
     }
@@ -263,14 +267,16 @@ fn check_time(presented: &Presented<'_>, now: Timestamp) -> Result<(), S3Error> 
             Err(S3Error::new(Code::RequestTimeTooSkewed)
                 .with("RequestTime", presented.at.to_basic())
                 .with("ServerTime", now.to_iso8601())
-                .with("MaxAllowedSkewMilliseconds", SKEW_MAX_MS.to_string()))
+                .with("MaxAllowedSkewMilliseconds", SKEW_MAX_MS.to_string())
+                .noting(clocks(presented.at, now)))
         }
         Place::Query(_) if at > now_ms.saturating_add(SKEW_MAX_MS) => Err(S3Error::because(
             Code::AccessDenied,
             "Request is not yet valid",
         )
         .with("X-Amz-Date", presented.at.to_basic())
-        .with("ServerTime", now.to_iso8601())),
+        .with("ServerTime", now.to_iso8601())
+        .noting(clocks(presented.at, now))),
         Place::Query(seconds) => {
             let end = Timestamp::from_millis(at.saturating_add(seconds.saturating_mul(1_000)));
             if now <= end {
@@ -283,6 +289,11 @@ fn check_time(presented: &Presented<'_>, now: Timestamp) -> Result<(), S3Error> 
         }
         Place::Header => Ok(()),
     }
+}
+
+fn clocks(signed: Timestamp, ours: Timestamp) -> String {
+    let (signed, ours) = (signed.to_basic(), ours.to_basic());
+    format!("date: the client's clock says {signed}, ours {ours}")
 }
 
 /// Temporary credentials are not issued here, so every token is a foreign one.

@@ -76,6 +76,22 @@ impl Writer {
         self.close(name);
     }
 
+    /// [`Writer::nest`] with attributes, as they stand in the tag.
+    pub fn nest_with(
+        &mut self,
+        name: &str,
+        attributes: &'static str,
+        content: impl FnOnce(&mut Self),
+    ) {
+        self.out.push('<');
+        self.out.push_str(name);
+        self.out.push(' ');
+        self.out.push_str(attributes);
+        self.out.push('>');
+        content(self);
+        self.close(name);
+    }
+
     /// Text of the element that is open now.
     pub fn bare(&mut self, text: &str) {
         escape_into(&mut self.out, text);
@@ -92,6 +108,12 @@ impl Writer {
         self.out.push_str(name);
         self.out.push('>');
     }
+}
+
+/// Whether XML 1.0 has a lawful form for a character, be it a reference.
+#[must_use]
+pub fn is_representable(c: char) -> bool {
+    !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Escapes markup, and as character references everything a parser would alter or refuse raw:

@@ -125,7 +125,15 @@ impl State {
                 Refusal::PreconditionFailed
             });
         }
-        if matches(&conditions.if_none_match) {
+        let other = |object: &wire::Object| {
+            let (size, modified) = (
+                conditions.if_match_size_plus_one,
+                conditions.if_match_modified_ms,
+            );
+            (size != 0 && object.length + 1 != size)
+                || (modified != 0 && object.modified_ms / 1_000 != modified / 1_000)
+        };
+        if matches(&conditions.if_none_match) || current.is_some_and(other) {
             return Err(Refusal::PreconditionFailed);
         }
         Ok(())

@@ -133,6 +133,11 @@ async fn a_list_that_is_not_the_parts_is_refused() {
     );
     assert_eq!(refusal(&[(1, &two)]).await, (400, "InvalidPart".to_owned()));
     assert_eq!(refusal(&[(3, &one)]).await, (400, "InvalidPart".to_owned()));
+    assert_eq!(
+        refusal(&[(1, &one), (1, &two)]).await,
+        (400, "InvalidPart".to_owned()),
+        "the last mention counts"
+    );
     assert_eq!(refusal(&[]).await, (400, "MalformedXML".to_owned()));
     let size = [("x-amz-mp-object-size", "6")];
     let wrong = complete_with(&site, &id, &[(1, &one)], &size).await;

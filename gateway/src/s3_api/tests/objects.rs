@@ -181,6 +181,89 @@ async fn deleting_is_idempotent_and_versions_other_than_null_are_none() {
 }
 
 #[tokio::test]
+async fn deletions_are_conditional_and_what_is_not_there_meets_every_condition() {
+    let site = Site::new(1, 0).with_bucket().await;
+    let delete = async |name: &str, value: &str| {
+        let headers = [(name, value)];
+        let got = site
+            .call_with(Method::DELETE, "/bucket/key", &headers, "")
+            .await;
+        (got.status.as_u16(), got.element("Code"))
+    };
+    let put = site.call(Method::PUT, "/bucket/key", "hello").await;
+    let modified = site.call(Method::HEAD, "/bucket/key", "").await;
+    let (etag, modified) = (put.header("etag"), modified.header("last-modified"));
+    let right = [
+        ("if-match", etag),
+        ("x-amz-if-match-last-modified-time", modified),
+        ("x-amz-if-match-size", "5"),
+    ];
+    for (name, wrong) in [
+        ("if-match", "\"other\""),
+        (
+            "x-amz-if-match-last-modified-time",
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+        ),
+        ("x-amz-if-match-size", "6"),
+        ("x-amz-if-match-size", "18446744073709551615"),
+    ] {
+        let refused = (412, "PreconditionFailed".to_owned());
+        assert_eq!(delete(name, wrong).await, refused, "{name}: {wrong}");
+    }
+    for (name, value) in right {
+        assert_eq!(delete(name, value).await.0, 204, "{name}");
+        let gone = site.call(Method::GET, "/bucket/key", "").await;
+        assert_eq!(gone.status, 404, "{name}");
+        assert_eq!(delete(name, value).await.0, 204, "{name}: nothing there");
+        site.call(Method::PUT, "/bucket/key", "hello").await;
+    }
+    let put = [("x-amz-if-match-size", "5")];
+    let put = site.call_with(Method::PUT, "/bucket/key", &put, "x").await;
+    assert_eq!(put.refusal(), (501, "NotImplemented".to_owned()));
+}
+
+#[tokio::test]
+async fn each_of_many_deletions_has_its_own_conditions() {
+    let site = Site::new(1, 0).with_bucket().await;
+    let list: String = [
+        ("a", "<Size>1</Size>"),
+        ("b", "<Size>2</Size>"),
+        (
+            "c",
+            "<LastModifiedTime>1970-01-01T00:00:00Z</LastModifiedTime>",
+        ),
+        ("d", "<ETag>other</ETag>"),
+        ("none", "<ETag>other</ETag>"),
+    ]
+    .into_iter()
+    .map(|(key, condition)| format!("<Object><Key>{key}</Key>{condition}</Object>"))
+    .collect();
+    for key in ["a", "b", "c", "d"] {
+        site.call(Method::PUT, &format!("/bucket/{key}"), "x").await;
+    }
+    let body = format!("<Delete>{list}</Delete>");
+    let sum = cairn_s3::digest::Checksum::new(
+        cairn_s3::digest::Algorithm::Sha256,
+        &<sha2::Sha256 as sha2::Digest>::digest(body.as_bytes()),
+    );
+    let sum = sum.unwrap().to_base64();
+    let headers = [("x-amz-checksum-sha256", sum.as_str())];
+    let got = site
+        .call_with(Method::POST, "/bucket?delete", &headers, body)
+        .await;
+    let text = got.text();
+    assert_eq!(text.matches("<Code>PreconditionFailed</Code>").count(), 3);
+    for gone in ["a", "none"] {
+        assert!(
+            text.contains(&format!("<Deleted><Key>{gone}</Key>")),
+            "{text}"
+        );
+    }
+    let left = site.call(Method::GET, "/bucket?list-type=2", "").await;
+    assert_eq!(left.element("KeyCount"), "3");
+}
+
+#[tokio::test]
 async fn many_deletes_are_split_and_each_key_has_its_outcome() {
     let site = Site::new(1, 0).with_bucket().await;
     let mut list = String::new();

@@ -3,7 +3,7 @@ use cairn_wire::metadata::Refusal;
 use cairn_wire::metadata::entry::Command;
 use http::{Method, StatusCode};
 
-use crate::fakes::{DiskFault, Fault, Site, pattern};
+use crate::fakes::{DiskFault, Fault, Log, Site, pattern};
 
 fn nothing_was_put(site: &Site) -> bool {
     !site
@@ -141,6 +141,29 @@ async fn signatures_that_do_not_fit_are_403_with_an_xml_body() {
 }
 
 #[tokio::test]
+async fn the_log_says_what_differs_from_what_was_signed() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let site = Site::new(1, 0).with_bucket().await;
+    let mut request = site.signer("alice").sign(&Method::GET, "/bucket", &[], b"");
+    *request.method_mut() = Method::HEAD;
+    let got = site.send(request, Bytes::new()).await;
+    assert_eq!(got.status, StatusCode::FORBIDDEN);
+    let lines = log.lines();
+    let [line] = lines.as_slice() else {
+        panic!("{lines:?}");
+    };
+    let id = got.header("x-amz-request-id");
+    for part in [
+        &format!("id={id:?}"),
+        "code=\"SignatureDoesNotMatch\"",
+        "note=\"method: signed for GET, sent as HEAD\"",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+}
+
+#[tokio::test]
 async fn a_removed_user_is_out_within_a_second() {
     let site = Site::new(1, 0).with_bucket().await;
     site.metadata.edit(|state| state.users().clear());
@@ -159,12 +182,12 @@ async fn what_is_not_built_is_501_by_name_and_changes_nothing() {
     let site = Site::new(1, 0).with_bucket().await;
     site.call(Method::PUT, "/bucket/key", "kept").await;
     for (method, target, name) in [
-        (Method::PUT, "/bucket/key?acl=", "PutObjectAcl"),
-        (Method::PUT, "/bucket/key?tagging=", "PutObjectTagging"),
+        (Method::PUT, "/bucket/key?retention=", "PutObjectRetention"),
+        (Method::PUT, "/bucket?tagging=", "PutBucketTagging"),
         (Method::PUT, "/bucket/key?renameObject=", "RenameObject"),
         (Method::PUT, "/bucket/key?invented=", "invented"),
-        (Method::DELETE, "/bucket?policy=", "DeleteBucketPolicy"),
-        (Method::GET, "/bucket?versioning=", "GetBucketVersioning"),
+        (Method::PUT, "/bucket?policy=", "PutBucketPolicy"),
+        (Method::PUT, "/bucket?versioning=", "PutBucketVersioning"),
     ] {
         let got = site.call(method.clone(), target, "").await;
         assert_eq!(

@@ -272,9 +272,22 @@ fn delete_objects_reads_keys_versions_and_conditions() {
     assert_eq!(input.objects[0].key, "a\r ");
     assert_eq!(input.objects[1].version_id.as_deref(), Some("v"));
     assert_eq!(
-        input.objects[1].if_match,
+        input.objects[1].conditions.etags.if_match,
         Some(EtagMatch::OneOf(vec!["e".into()]))
     );
+    assert!(input.objects[0].conditions.is_empty());
+    for time in ["Fri, 20 Nov 2026 16:22:25 GMT", "2026-11-20T16:22:25.000Z"] {
+        let body = format!(
+            "<Delete><Object><Key>k</Key><LastModifiedTime>{time}</LastModifiedTime>\
+             <Size>5</Size></Object></Delete>"
+        );
+        let conditions = delete(&body).unwrap().objects[0].conditions.clone();
+        assert_eq!(conditions.size, Some(5));
+        assert_eq!(
+            conditions.modified.unwrap().to_http_date(),
+            "Fri, 20 Nov 2026 16:22:25 GMT"
+        );
+    }
 }
 
 #[test]
@@ -296,8 +309,15 @@ fn delete_objects_takes_1_to_1000_keys() {
     ] {
         assert_eq!(delete(&body).unwrap_err().code(), Code::MalformedXML);
     }
-    let sized = "<Delete><Object><Key>k</Key><Size>5</Size></Object></Delete>";
-    assert_eq!(delete(sized).unwrap_err().code(), Code::NotImplemented);
+    for condition in [
+        "<Size>five</Size>",
+        "<Size></Size>",
+        "<LastModifiedTime>noon</LastModifiedTime>",
+    ] {
+        let body = format!("<Delete><Object><Key>k</Key>{condition}</Object></Delete>");
+        let refused = delete(&body).unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{condition}");
+    }
 }
 
 #[test]
@@ -369,7 +389,7 @@ fn complete_refuses_what_is_no_list_of_parts() {
         Code::InvalidPartOrder
     );
     assert_eq!(
-        code(&[part("1", ""), part("1", "")]),
+        code(&[part("1", ""), part("2", ""), part("1", "")]),
         Code::InvalidPartOrder
     );
     assert_eq!(code(&[part("0", "")]), Code::InvalidArgument);
@@ -387,6 +407,18 @@ fn complete_refuses_what_is_no_list_of_parts() {
         code(&["<Part><PartNumber>1</PartNumber></Part>".into()]),
         Code::MalformedXML
     );
+}
+
+#[test]
+fn of_a_part_named_again_the_last_mention_counts() {
+    let named = |number: u32, etag: &str| {
+        format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+    };
+    let parts = [named(1, "old"), named(1, "new"), named(2, "two")].concat();
+    let text = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+    let read = parse_parts(text.as_bytes()).unwrap();
+    let read: Vec<(u32, &str)> = read.iter().map(|p| (p.number, p.etag.as_str())).collect();
+    assert_eq!(read, [(1, "new"), (2, "two")]);
 }
 
 #[test]

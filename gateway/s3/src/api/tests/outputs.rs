@@ -133,12 +133,12 @@ fn list_objects() {
 }
 
 #[test]
-fn a_url_encoded_listing_is_encoded_throughout() {
+fn a_url_encoded_listing_is_encoded_but_for_its_prefix() {
     let query = "prefix=a%20&delimiter=%25&marker=m%2B&encoding-type=url";
     let response = objects(query, Some("p +/"));
     let text = body(&response);
     for part in [
-        "<Prefix>a%20</Prefix>",
+        "<Name>bkt</Name><Prefix>a </Prefix>",
         "<Marker>m%2B</Marker>",
         "<NextMarker>p%20%2B/</NextMarker>",
         "<Delimiter>%25</Delimiter>",
@@ -148,6 +148,19 @@ fn a_url_encoded_listing_is_encoded_throughout() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
+}
+
+#[test]
+fn a_prefix_that_xml_cannot_carry_is_encoded() {
+    let shown = |prefix: &str| {
+        let response = objects(&format!("prefix={prefix}&encoding-type=url"), None);
+        let text = body(&response);
+        let (_, after) = text.split_once("<Name>bkt</Name><Prefix>").unwrap();
+        after.split_once("</Prefix>").unwrap().0.to_owned()
+    };
+    assert_eq!(shown("%0A%0D"), "\n&#xD;");
+    assert_eq!(shown("a%01b"), "a%01b");
+    assert_eq!(shown("%EF%BF%BF"), "%EF%BF%BF");
 }
 
 #[test]
