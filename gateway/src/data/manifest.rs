@@ -224,6 +224,18 @@ mod tests {
         pages
     }
 
+    #[tokio::test]
+    async fn a_manifest_has_room_for_so_many_pages_and_no_more() {
+        let rig = crate::fakes::Rig::new(1, 0, 1).await;
+        let session = rig.sessions.enter().await.unwrap();
+        let mut staging = Staging::new(&session, session.stamp(1, 1), rig.bucket.id);
+        // With the page being filled and the last one, as many as apply takes.
+        staging.staged = u32::try_from(limits::MANIFEST_PAGES_MAX - 2).unwrap();
+        assert!(staging.has_room());
+        staging.staged += 1;
+        assert!(!staging.has_room());
+    }
+
     proptest! {
         #[test]
         fn every_page_fits_its_entry_and_none_is_lost(

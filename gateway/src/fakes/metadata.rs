@@ -53,6 +53,8 @@ pub(crate) struct State {
     faults: VecDeque<Fault>,
     down: bool,
     kept_alive: Vec<Vec<u64>>,
+    /// An object that is written when pages are next asked for, which takes them away.
+    overwrite: Option<(u64, wire::Object)>,
     sequence: u64,
 }
 
@@ -186,6 +188,11 @@ impl State {
         pages
     }
 
+    /// Overwrites an object of `bucket` as its pages are read: they are gone before they are seen.
+    pub(crate) fn overwrite_under_reader(&mut self, bucket: u64, by: wire::Object) {
+        self.overwrite = Some((bucket, by));
+    }
+
     pub(crate) fn kept_alive(&mut self) -> &mut Vec<Vec<u64>> {
         &mut self.kept_alive
     }
@@ -264,12 +271,19 @@ impl MetadataService for FakeMetadata {
     }
 
     async fn query(&self, query: wire::Query) -> Result<wire::Answer, MetadataError> {
-        let state = self.0.lock().unwrap();
+        let mut state = self.0.lock().unwrap();
         if state.down {
             return Err(MetadataError::Unavailable("down".to_owned()));
         }
+        let query = query.query.unwrap();
+        if matches!(query, wire::query::Query::GetPages(_))
+            && let Some((bucket, by)) = state.overwrite.take()
+        {
+            state.pages.clear();
+            state.objects.insert((bucket, by.key.clone()), by);
+        }
         Ok(wire::Answer {
-            answer: Some(state.answer(query.query.unwrap())),
+            answer: Some(state.answer(query)),
         })
     }
 

@@ -371,6 +371,29 @@ async fn a_source_that_vanishes_is_read_again() {
 }
 
 #[tokio::test]
+async fn a_source_overwritten_while_its_pages_are_read_is_read_again() {
+    let site = Site::new(1, 0).with_bucket().await;
+    put(&site, b"the new bytes").await;
+    let id = create(&site, &[]).await;
+    let manifest = Bytes::from_static(&[9; 16]);
+    site.metadata.edit(|state| {
+        let (at, new) = state.objects().first_key_value().unwrap();
+        let (bucket, new) = (at.0, new.clone());
+        let old = state.objects().values_mut().next().unwrap();
+        old.version = Bytes::from_static(&[7; 12]);
+        old.length = 300_000;
+        old.place = Some(wire::object::Place::Pages(wire::Pages {
+            manifest,
+            pages: 1,
+            length: 300_000,
+        }));
+        state.overwrite_under_reader(bucket, new);
+    });
+    let made = copy(&site, &id, 1, &[]).await;
+    assert_eq!(made.element("ETag"), quoted(&hex_md5(b"the new bytes")));
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_no_part() {
     let site = Site::new(1, 0).with_bucket().await;
     put(&site, &pattern(300_000)).await;
