@@ -6,6 +6,7 @@
 //!              │            │                  │
 //!        SESSION_ENDED   that reply      buckets  users  objects  uploads   (this folder's files)
 //!                                               └── manifests ── chunks     (who holds which bytes)
+//!                                                      leases ─────┤
 //!                                                                  │
 //!                                              garbage: Condemned ─┴─> Deleting ─> gone
 //! ```
@@ -28,6 +29,7 @@ mod chunks;
 mod cluster;
 mod conditions;
 mod garbage;
+mod leases;
 mod manifests;
 mod objects;
 mod sessions;
@@ -214,6 +216,8 @@ fn run(txn: &mut Transaction<'_>, context: &Context, command: Command) -> Result
         Command::FinishDelete(command) => garbage::finish_delete(txn, &command),
         Command::JudgeOrphans(command) => garbage::judge_orphans(txn, context, &command),
         Command::MarkSuspect(command) => chunks::mark_suspect(txn, &command),
+        Command::PutLeases(command) => leases::put(txn, context, command),
+        Command::ExpireLeases(_) => leases::expire(txn, context),
     }
 }
 

@@ -4,6 +4,7 @@
 mod claims;
 mod garbage;
 mod history;
+mod leases;
 mod mark;
 mod objects;
 mod sessions;

@@ -2,7 +2,8 @@
 //! entries are cut into batches changes nothing.
 
 use cairn_wire::metadata::{
-    AbortUpload, CreateUpload, DeleteItem, DeleteObjects, EndSession, Pages, PutPart, StagePage,
+    AbortUpload, AcceptClock, CreateUpload, DeleteItem, DeleteObjects, EndSession, ExpireLeases,
+    Pages, PutPart, StagePage,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::keyspace::chunk::ChunkKey;
 use crate::keyspace::condemned::CondemnedKey;
+use crate::keyspace::lease::LeaseEndKey;
 use crate::keyspace::session::SessionKey;
 
 #[derive(Clone, Debug)]
@@ -23,6 +25,9 @@ enum Step {
     Create(usize, u8),
     Part(usize, usize, u8, u8),
     Abort(usize),
+    Lease(usize, Vec<u8>),
+    Renew(usize, Vec<u8>),
+    Wait(u64, bool),
     Round,
 }
 
@@ -38,6 +43,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<usize>(), 0_u8..4).prop_map(|(s, k)| Step::Create(s, k)),
         2 => (any::<usize>(), any::<usize>(), 0_u8..4, 0_u8..6).prop_map(|(s, u, p, n)| Step::Part(s, u, p, n)),
         1 => any::<usize>().prop_map(Step::Abort),
+        2 => (any::<usize>(), names()).prop_map(|(s, n)| Step::Lease(s, n)),
+        2 => (any::<usize>(), names()).prop_map(|(s, n)| Step::Renew(s, n)),
+        1 => (0..=limits::LEASE_MS, any::<bool>()).prop_map(|(ms, accept)| Step::Wait(ms, accept)),
         1 => Just(Step::Round),
     ]
 }
@@ -184,6 +192,24 @@ impl Player {
                     );
                 }
             }
+            Step::Lease(pick, names) => {
+                if let Some(session) = self.session(*pick) {
+                    let put = leases::bring(&mut self.state, session, names);
+                    self.run(session, put);
+                }
+            }
+            Step::Renew(pick, names) => {
+                if let Some(session) = self.session(*pick) {
+                    self.run(session, leases::claim(names));
+                }
+            }
+            Step::Wait(ms, accept) => {
+                self.state.now_ms += ms;
+                if *accept {
+                    self.run(0, Command::AcceptClock(AcceptClock {}));
+                }
+                self.run(0, Command::ExpireLeases(ExpireLeases {}));
+            }
             Step::Round => garbage::settle(&mut self.state),
             _ => unreachable!("played already"),
         }
@@ -209,7 +235,9 @@ proptest! {
         while !player.uploads.is_empty() {
             player.play(&Step::Abort(0));
         }
+        player.play(&Step::Wait(limits::LEASE_MS, true));
         garbage::settle(&mut player.state);
+        prop_assert!(player.state.rows_of::<LeaseEndKey>().is_empty());
         prop_assert!(player.state.rows_of::<ChunkKey>().is_empty());
         prop_assert!(player.state.rows_of::<CondemnedKey>().is_empty());
         prop_assert!(player.state.rows_of::<SessionKey>().is_empty());
