@@ -192,6 +192,13 @@ impl Player {
                     );
                 }
             }
+            Step::Round => garbage::settle(&mut self.state),
+            other => self.play_leases(other),
+        }
+    }
+
+    fn play_leases(&mut self, step: &Step) {
+        match step {
             Step::Lease(pick, names) => {
                 if let Some(session) = self.session(*pick) {
                     let put = leases::bring(&mut self.state, session, names);
@@ -210,7 +217,6 @@ impl Player {
                 }
                 self.run(0, Command::ExpireLeases(ExpireLeases {}));
             }
-            Step::Round => garbage::settle(&mut self.state),
             _ => unreachable!("played already"),
         }
     }
