@@ -100,15 +100,5 @@ pub(crate) async fn not_found() -> Response<Body> {
     .respond()
 }
 
-/// The chunk API is not built yet.
-pub(crate) async fn not_built() -> Response<Body> {
-    Refused::new(
-        StatusCode::NOT_IMPLEMENTED,
-        "NotImplemented",
-        "/cas is not implemented",
-    )
-    .respond()
-}
-
 #[cfg(test)]
 mod tests;

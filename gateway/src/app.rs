@@ -3,7 +3,7 @@
 //! ```text
 //!   request ── id ── router ─┬─ /health/live  /health/ready  /metrics
 //!                            ├─ /v1/users
-//!                            ├─ /cas/*            501 by name
+//!                            ├─ /cas/...          the chunk API
 //!                            └─ S3 pipeline
 //!           <── x-amz-request-id, x-amz-id-2, Server, Date ──┘
 //! ```
@@ -24,7 +24,7 @@ use http::{Request, Response, StatusCode};
 use tower::ServiceExt;
 
 use crate::gateway::Inner;
-use crate::{admin, health, pipeline};
+use crate::{admin, cas, health, pipeline};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -44,7 +44,7 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route("/v1/users", get(admin::users::list).post(admin::users::add))
         .route("/v1/users/{access_key}", delete(admin::users::remove))
         .route("/v1/{*rest}", any(admin::not_found))
-        .route("/cas/{*rest}", any(admin::not_built))
+        .route("/cas/{*rest}", any(cas::answer))
         .fallback(s3)
         .with_state(inner)
 }
