@@ -2,6 +2,7 @@
 //!
 //! Errors are `{"error":{"code","message","details"}}`.
 
+pub(crate) mod clock;
 pub(crate) mod users;
 
 use std::sync::Arc;

@@ -80,16 +80,19 @@ fn root() -> String {
     format!("{ACCESS_KEY}:{SECRET_KEY}")
 }
 
+fn chunk(hash: &str) -> String {
+    format!("/cas/chunks/{hash}")
+}
+
 #[test]
-fn curl_puts_reads_and_makes_an_object_of_chunks() {
+fn curl_puts_and_reads_chunks() {
     let site = Site::new(3);
     let server = site.start();
     let Some(curl) = curl(&site, &server, &root()) else {
         return;
     };
     let (one, first) = file(&site, "one", 1, 20 << 20);
-    let (two, second) = file(&site, "two", 2, 1_000);
-    let chunk = |hash: &str| format!("/cas/chunks/{hash}");
+    let (_, second) = file(&site, "two", 2, 1_000);
     // curl 7.88 says nothing of the hash it signs: that of nothing for an upload, the body's else.
     assert_eq!(curl.signed(&["--upload-file", "one"], &chunk(&first)), 201);
     assert_eq!(
@@ -122,6 +125,35 @@ fn curl_puts_reads_and_makes_an_object_of_chunks() {
     let tag = format!("If-None-Match: \"{second}\"");
     assert_eq!(curl.signed(&["--header", &tag], &chunk(&second)), 304);
 
+    // The longest there is, and one byte more.
+    let (longest, hash) = file(&site, "longest", 5, 64 << 20);
+    assert_eq!(
+        curl.signed(&["--upload-file", "longest"], &chunk(&hash)),
+        201
+    );
+    assert_eq!(curl.signed(&[], &chunk(&hash)), 200);
+    assert!(curl.out() == longest);
+    let (_, hash) = file(&site, "longer", 6, (64 << 20) + 1);
+    assert_eq!(
+        curl.signed(&["--upload-file", "longer"], &chunk(&hash)),
+        413
+    );
+    server.stop();
+}
+
+#[test]
+fn curl_makes_objects_of_chunks_and_s3_made_chunks_of_objects() {
+    let site = Site::new(3);
+    let server = site.start();
+    let Some(curl) = curl(&site, &server, &root()) else {
+        return;
+    };
+    let (one, first) = file(&site, "one", 1, 1_000_000);
+    let (two, second) = file(&site, "two", 2, 1_000);
+    let absent = "0".repeat(64);
+    for (name, hash) in [("one", &first), ("two", &second)] {
+        assert_eq!(curl.signed(&["--upload-file", name], &chunk(hash)), 201);
+    }
     let ask = format!(r#"{{"chunks":["{absent}","{first}","{second}"]}}"#);
     assert_eq!(curl.post("/cas/missing", &ask), 200, "{}", curl.text());
     assert_eq!(curl.text(), format!(r#"{{"missing":["{absent}"]}}"#));
@@ -150,14 +182,6 @@ fn curl_puts_reads_and_makes_an_object_of_chunks() {
     );
     assert!(curl.has_header("content-type: text/plain"));
 
-    // The longest there is, and one byte more.
-    let (longest, hash) = file(&site, "longest", 5, 64 << 20);
-    assert_eq!(curl.signed(&["--upload-file", "longest"], &chunk(&hash)), 201);
-    assert_eq!(curl.signed(&[], &chunk(&hash)), 200);
-    assert!(curl.out() == longest);
-    let (_, hash) = file(&site, "longer", 6, (64 << 20) + 1);
-    assert_eq!(curl.signed(&["--upload-file", "longer"], &chunk(&hash)), 413);
-
     // What S3 stored is there as chunks: 16 MiB and the rest.
     let (three, _) = file(&site, "three", 3, 20 << 20);
     assert_eq!(
@@ -168,8 +192,10 @@ fn curl_puts_reads_and_makes_an_object_of_chunks() {
         200
     );
     for piece in three.chunks(16 << 20) {
-        let hash = hex::encode(Sha256::digest(piece));
-        assert_eq!(curl.signed(&[], &chunk(&hash)), 200);
+        assert_eq!(
+            curl.signed(&[], &chunk(&hex::encode(Sha256::digest(piece)))),
+            200
+        );
         assert!(curl.out() == piece);
     }
     server.stop();
@@ -203,7 +229,7 @@ fn two_users_learn_nothing_of_each_other_and_tokens_are_enough() {
         return;
     };
     let (bytes, hash) = file(&site, "secret", 4, 100_000);
-    let chunk = format!("/cas/chunks/{hash}");
+    let chunk = chunk(&hash);
     assert_eq!(curl_root.signed(&["--upload-file", "secret"], &chunk), 201);
     assert_eq!(carol.signed(&[], &chunk), 404);
     let ask = format!(r#"{{"chunks":["{hash}"]}}"#);
@@ -265,13 +291,13 @@ fn what_a_put_or_a_present_answer_has_said_survives_a_kill() {
         assert_eq!(curl.post("/cas/missing", &list(&hashes)), 200);
         assert_eq!(curl.text(), r#"{"missing":[]}"#, "round {round}");
         for hash in &hashes {
-            assert_eq!(curl.signed(&[], &format!("/cas/chunks/{hash}")), 200);
+            assert_eq!(curl.signed(&[], &chunk(hash)), 200);
             assert_eq!(&hex::encode(Sha256::digest(curl.out())), hash);
         }
         for piece in 0..8 {
             let length = [1, 5_000, 70_000, 1 << 20][piece % 4];
             let (_, hash) = file(&site, "piece", 100 + 10 * round + piece as u64, length);
-            let path = format!("/cas/chunks/{hash}");
+            let path = chunk(&hash);
             assert_eq!(curl.signed(&["--upload-file", "piece"], &path), 201);
             hashes.push(hash);
         }
@@ -283,7 +309,7 @@ fn what_a_put_or_a_present_answer_has_said_survives_a_kill() {
         return;
     };
     for hash in &hashes {
-        assert_eq!(curl.signed(&[], &format!("/cas/chunks/{hash}")), 200);
+        assert_eq!(curl.signed(&[], &chunk(hash)), 200);
     }
     server.stop();
 }

@@ -68,6 +68,10 @@ impl State {
                 chunk.ok_or(Refusal::Malformed)?.suspect = true;
                 done()
             }
+            Command::AcceptClock(_) => {
+                self.cluster.clock_suspended = false;
+                done()
+            }
             Command::PutLeases(put) => self.put_leases(session, &put),
             _ => Err(Refusal::Malformed),
         }
