@@ -14,7 +14,7 @@ use cairn_world::real::{OsEntropy, RealClock};
 use serde::{Deserialize, Serialize};
 use ureq::http;
 
-use crate::args::{AdminArgs, AdminCommand, UserCommand};
+use crate::args::{AdminArgs, AdminCommand, ClockCommand, UserCommand};
 use crate::credentials::Credentials;
 use crate::{Fatal, console};
 
@@ -45,6 +45,12 @@ struct NewUser<'a> {
 }
 
 #[derive(Debug, Deserialize)]
+struct Clock {
+    time: String,
+    suspended: bool,
+}
+
+#[derive(Debug, Deserialize)]
 struct Refusal {
     error: RefusalBody,
 }
@@ -58,9 +64,25 @@ struct RefusalBody {
 /// Carries out one admin command.
 pub(crate) fn run(args: AdminArgs) -> Result<(), Fatal> {
     let client = Client::new(&args.endpoint, args.dir.as_deref())?;
-    let AdminCommand::User(command) = args.command;
+    match args.command {
+        AdminCommand::User(command) => user(&client, command),
+        AdminCommand::Clock(ClockCommand::Show) => clock(&client, "GET", "/v1/clock"),
+        AdminCommand::Clock(ClockCommand::Accept) => clock(&client, "POST", "/v1/clock/accept"),
+    }
+}
+
+fn clock(client: &Client, method: &str, path: &str) -> Result<(), Fatal> {
+    let body = client.call(method, path, Vec::new())?;
+    let Clock { time, suspended } =
+        serde_json::from_str(&body).map_err(|error| Fatal::new("the answer", error))?;
+    let state = if suspended { "suspended" } else { "runs" };
+    console::line(format_args!("{time}\t{state}"));
+    Ok(())
+}
+
+fn user(client: &Client, command: UserCommand) -> Result<(), Fatal> {
     match command {
-        UserCommand::List => list(&client),
+        UserCommand::List => list(client),
         UserCommand::Remove { access_key } => {
             client.call("DELETE", &format!("/v1/users/{access_key}"), Vec::new())?;
             console::line(format_args!("removed {access_key}"));
@@ -81,7 +103,7 @@ pub(crate) fn run(args: AdminArgs) -> Result<(), Fatal> {
                 _ => Credentials::generate(&OsEntropy),
             };
             let display_name = display_name.as_deref().unwrap_or(&id);
-            add(&client, &id, display_name, &email, &keys)
+            add(client, &id, display_name, &email, &keys)
         }
     }
 }

@@ -56,6 +56,17 @@ pub(crate) enum AdminCommand {
     /// Users and their keys.
     #[command(subcommand)]
     User(UserCommand),
+    /// The store's own time.
+    #[command(subcommand)]
+    Clock(ClockCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClockCommand {
+    /// The time, and whether what time alone decides is suspended.
+    Show,
+    /// Accept that the clock jumped forward by more than an hour: leases end again.
+    Accept,
 }
 
 #[derive(Debug, Subcommand)]

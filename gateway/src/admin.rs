@@ -2,6 +2,7 @@
 //!
 //! Errors are `{"error":{"code","message","details"}}`.
 
+pub(crate) mod clock;
 pub(crate) mod users;
 
 use std::sync::Arc;
@@ -96,16 +97,6 @@ pub(crate) async fn not_found() -> Response<Body> {
         StatusCode::NOT_FOUND,
         "NotFound",
         "there is no such resource",
-    )
-    .respond()
-}
-
-/// The chunk API is not built yet.
-pub(crate) async fn not_built() -> Response<Body> {
-    Refused::new(
-        StatusCode::NOT_IMPLEMENTED,
-        "NotImplemented",
-        "/cas is not implemented",
     )
     .respond()
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   request ── id ── router ─┬─ /health/live  /health/ready  /metrics
-//!                            ├─ /v1/users
-//!                            ├─ /cas/*            501 by name
+//!                            ├─ /v1/users  /v1/clock
+//!                            ├─ /cas/...          the chunk API
 //!                            └─ S3 pipeline
 //!           <── x-amz-request-id, x-amz-id-2, Server, Date ──┘
 //! ```
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::routing::{any, delete, get};
+use axum::routing::{any, delete, get, post};
 use cairn_s3::target::RESERVED_SEGMENTS;
 use cairn_s3::{S3Error, Target, Timestamp, error};
 use cairn_telemetry::RequestId;
@@ -24,7 +24,7 @@ use http::{Request, Response, StatusCode};
 use tower::ServiceExt;
 
 use crate::gateway::Inner;
-use crate::{admin, health, pipeline};
+use crate::{admin, cas, health, pipeline};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -43,8 +43,10 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/v1/users", get(admin::users::list).post(admin::users::add))
         .route("/v1/users/{access_key}", delete(admin::users::remove))
+        .route("/v1/clock", get(admin::clock::show))
+        .route("/v1/clock/accept", post(admin::clock::accept))
         .route("/v1/{*rest}", any(admin::not_found))
-        .route("/cas/{*rest}", any(admin::not_built))
+        .route("/cas/{*rest}", any(cas::answer))
         .fallback(s3)
         .with_state(inner)
 }

@@ -1,7 +1,8 @@
-//! The axum gateway: S3, admin, health, and the chunk data path.
+//! The axum gateway: S3, CAS, admin, health, and the chunk data path.
 //!
 //! ```text
 //!   serve ── app ─┬─ pipeline ── s3_api ─┬─ data (writer, reader) ──> ShardService, k + m disks
+//!                 ├─ cas ────────────────┤
 //!                 ├─ admin               └─ metadata ──────────────> MetadataService
 //!                 └─ health
 //! ```
@@ -13,6 +14,7 @@
 mod admin;
 mod app;
 mod body;
+mod cas;
 mod data;
 mod error;
 mod gateway;

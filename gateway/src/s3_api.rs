@@ -1,7 +1,7 @@
 //! The S3 operations, one per file: input in, metadata and data path asked, output given.
 
 mod abort_multipart_upload;
-mod attributes;
+pub(crate) mod attributes;
 mod complete_multipart_upload;
 mod copy_body;
 mod copy_object;

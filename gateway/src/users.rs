@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cairn_model::DomainId;
+use cairn_s3::bearer::Token;
 use cairn_s3::head::Head;
 use cairn_s3::sigv4::{Authenticated, SecretKey, Secrets, Verifier};
 use cairn_s3::{Code, S3Error, Timestamp};
@@ -23,6 +25,8 @@ pub(crate) struct User {
     pub(crate) display_name: String,
     /// Whether it may do everything.
     pub(crate) root: bool,
+    /// The deduplication domain of its chunks.
+    pub(crate) domain: DomainId,
     secret: SecretKey,
 }
 
@@ -32,8 +36,16 @@ impl From<wire::User> for User {
             id: row.id,
             display_name: row.display_name,
             root: row.root,
+            domain: DomainId(row.domain),
             secret: SecretKey::new(row.secret_key),
         }
+    }
+}
+
+impl User {
+    /// A bearer token of this user's, named by one of its keys.
+    pub(crate) fn token(&self, access_key: &str, end: Timestamp) -> String {
+        Token::issue(access_key, &self.secret, end)
     }
 }
 
@@ -109,6 +121,24 @@ impl Users {
             (Err(refused), _) => Err(refused),
             (Ok(_), _) => Err(S3Error::new(Code::InternalError)),
         }
+    }
+
+    /// The user that a bearer token is of.
+    ///
+    /// # Errors
+    /// What [`Token::verify`] refuses; `ServiceUnavailable` where users cannot be read.
+    pub(crate) async fn bearer(&self, text: &str) -> Result<Arc<User>, S3Error> {
+        let token = Token::parse(text).ok_or_else(|| S3Error::new(Code::InvalidToken))?;
+        let mut user = self.believed(token.access_key(), self.clock.monotonic());
+        if user.is_none() {
+            self.read(token.access_key())
+                .await
+                .map_err(error::of_query)?;
+            user = self.believed(token.access_key(), self.clock.monotonic());
+        }
+        let wall = Timestamp::from_millis(self.clock.wall());
+        token.verify(user.as_ref().map(|user| &user.secret), wall)?;
+        user.ok_or_else(|| S3Error::new(Code::InvalidToken))
     }
 
     fn verify(

@@ -6,6 +6,7 @@
 //!              │            │                  │
 //!        SESSION_ENDED   that reply      buckets  users  objects  uploads   (this folder's files)
 //!                                               └── manifests ── chunks     (who holds which bytes)
+//!                                                      leases ─────┤
 //!                                                                  │
 //!                                              garbage: Condemned ─┴─> Deleting ─> gone
 //! ```
@@ -29,6 +30,7 @@ mod cluster;
 mod conditions;
 mod copies;
 mod garbage;
+mod leases;
 mod manifests;
 mod objects;
 mod pins;
@@ -218,6 +220,8 @@ fn run(txn: &mut Transaction<'_>, context: &Context, command: Command) -> Result
         Command::JudgeOrphans(command) => garbage::judge_orphans(txn, context, &command),
         Command::PinRead(command) => pins::pin(txn, context, &command),
         Command::MarkSuspect(command) => chunks::mark_suspect(txn, &command),
+        Command::PutLeases(command) => leases::put(txn, context, command),
+        Command::ExpireLeases(_) => leases::expire(txn, context),
     }
 }
 

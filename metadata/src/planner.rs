@@ -6,6 +6,7 @@
 //!  GetGarbage  ──> ends aborts releases ─────> EndSession AbortUpload ReleasePage ForgetBucket
 //!              ──> deletable ────────────────> BeginDelete
 //!              ──> deleting ──> every disk ──> FinishDelete
+//!              ──> leases due ───────────────> ExpireLeases
 //!  inventory   ──> unknown, twice ───────────> JudgeOrphans
 //! ```
 
@@ -32,6 +33,7 @@ use crate::service::Metadata;
 use orphans::Writing;
 
 pub mod garbage;
+pub mod leases;
 pub mod orphans;
 
 /// Pause between two rounds that found nothing to do.
@@ -125,7 +127,9 @@ impl Planner {
         else {
             return Err(MetadataError::Refused("another answer than asked"));
         };
-        let commands = garbage::plan(&work);
+        let mut commands = garbage::plan(&work);
+        let now_ms = self.metadata.clock().wall();
+        commands.extend(work.leases.and_then(|due| leases::plan(&due, now_ms)));
         let mut busy = !commands.is_empty();
         for command in commands {
             self.metadata.propose(0, 0, command).await?;

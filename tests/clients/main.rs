@@ -3,5 +3,6 @@
 mod aws_cli;
 mod boto3;
 mod curl;
+mod curl_cas;
 mod s3_model;
 mod s3cmd;

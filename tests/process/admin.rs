@@ -77,6 +77,17 @@ fn a_removed_user_stays_removed_after_a_restart() {
 }
 
 #[test]
+fn the_clock_is_shown_and_accepted() {
+    let site = Site::new(1);
+    let server = site.start();
+    let shown = must_run(&mut admin(&server, &["clock", "show"]));
+    assert!(shown.trim_end().ends_with("\truns"), "{shown}");
+    let accepted = must_run(&mut admin(&server, &["clock", "accept"]));
+    assert!(accepted.trim_end().ends_with("\truns"), "{accepted}");
+    server.stop();
+}
+
+#[test]
 fn admin_calls_need_the_root_credentials() {
     let site = Site::new(1);
     let server = site.start();

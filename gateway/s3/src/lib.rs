@@ -17,6 +17,7 @@
 //! [`cairn_model::limits`], whatever a client sends.
 
 pub mod api;
+pub mod bearer;
 pub mod chunked;
 pub mod conditions;
 pub mod copy_source;

@@ -56,7 +56,11 @@ impl ObjectHeaders {
         Ok(found)
     }
 
-    fn check_bounds(&self) -> Result<(), S3Error> {
+    /// Checks how long they are together.
+    ///
+    /// # Errors
+    /// `MetadataTooLarge` beyond 2 KiB of metadata or 8 KiB of everything.
+    pub fn check_bounds(&self) -> Result<(), S3Error> {
         let metadata: usize = self
             .metadata
             .iter()

@@ -121,3 +121,28 @@ async fn the_body_must_be_the_signed_one() {
             == 0
     );
 }
+
+#[tokio::test]
+async fn root_alone_accepts_a_jump_of_the_clock() {
+    let site = Site::new(1, 0);
+    site.metadata
+        .edit(|state| state.cluster().clock_suspended = true);
+    let call = async |name: &str, method: Method, target: &str, body: &'static str| {
+        site.call_as(name, method, target, &[], body).await
+    };
+    let got = call("root", Method::GET, "/v1/clock", "").await;
+    assert!(got.text().contains(r#""suspended":true"#), "{}", got.text());
+    for (method, target) in [
+        (Method::GET, "/v1/clock"),
+        (Method::POST, "/v1/clock/accept"),
+    ] {
+        assert_eq!(call("alice", method, target, "").await.status, 403);
+    }
+    let got = call("root", Method::POST, "/v1/clock/accept", "{}").await;
+    assert_eq!(got.status, 400, "a document has no meaning here");
+    let got = call("root", Method::GET, "/v1/clock", "").await;
+    assert!(got.text().contains(r#""suspended":true"#), "still");
+    let got = call("root", Method::POST, "/v1/clock/accept", "").await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert!(got.text().contains(r#""suspended":false"#));
+}

@@ -45,7 +45,8 @@ pub(crate) struct ChunkRow {
 }
 
 impl ChunkRow {
-    fn read(row: &wire::Chunk) -> Option<Self> {
+    /// Reads a row; `None` where this version cannot.
+    pub(crate) fn read(row: &wire::Chunk) -> Option<Self> {
         Some(Self {
             chunk: ChunkId {
                 domain: DomainId(row.domain),

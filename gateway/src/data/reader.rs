@@ -11,6 +11,7 @@ use cairn_wire::metadata as wire;
 use cairn_wire::metadata::object::Place;
 use crc_fast::CrcAlgorithm::Crc64Nvme;
 use crc_fast::checksum;
+use sha2::Digest as _;
 
 use crate::data::chunk_reader::{ChunkReader, ChunkRow};
 use crate::data::layout::{ChunkRun, Layout, Run};
@@ -30,6 +31,8 @@ struct Open {
     left: Range<u64>,
     /// The CRC so far, where the whole chunk is read.
     crc: Option<crc_fast::Digest>,
+    /// The SHA-256 so far, where it is asked for as well.
+    sha256: Option<sha2::Sha256>,
 }
 
 /// Reads a range of an object. The session must have been entered before the object's row was read.
@@ -66,6 +69,26 @@ impl Reader {
             rows: BTreeMap::new(),
             open: None,
         }
+    }
+
+    /// A reader of `range` of one chunk, whose row was read in the session. All of a chunk is
+    /// checked by its SHA-256 too.
+    pub(crate) fn of_chunk(
+        path: &Arc<DataPath>,
+        session: Entered,
+        row: ChunkRow,
+        range: Range<u64>,
+    ) -> Self {
+        let no_more = wire::Object::default();
+        let mut reader = Self::new(path, session, row.chunk.domain, &no_more, 0..0);
+        let whole = range == (0..row.length);
+        reader.open = Some(Open {
+            reader: ChunkReader::new(path, &reader.session, row),
+            left: range,
+            crc: whole.then(|| crc_fast::Digest::new(Crc64Nvme)),
+            sha256: whole.then(sha2::Sha256::new),
+        });
+        reader
     }
 
     /// The next pieces, every byte of them checked; none at the end.
@@ -145,6 +168,7 @@ impl Reader {
             reader: ChunkReader::new(&self.path, &self.session, row),
             left: run.offset..run.offset + run.length,
             crc: whole.then(|| crc_fast::Digest::new(Crc64Nvme)),
+            sha256: None,
         })
     }
 }
@@ -175,7 +199,7 @@ fn needs(domain: DomainId, object: &wire::Object) -> Needs {
 }
 
 impl Open {
-    /// The next stripes. The last are given only if the CRC of the whole agrees.
+    /// The next stripes. The last are given only if the digests of the whole agree.
     async fn read(&mut self) -> Result<Vec<Bytes>, ReadError> {
         let end = self
             .reader
@@ -194,6 +218,14 @@ impl Open {
             if self.left.is_empty() && crc.finalize() != self.reader.row().crc64nvme {
                 self.reader
                     .report("the CRC-64/NVME of the whole chunk differs");
+                return Err(ReadError::Lost);
+            }
+        }
+        if let Some(sha256) = &mut self.sha256 {
+            pieces.iter().for_each(|piece| sha256.update(piece));
+            let named = self.reader.row().chunk.sha256.0;
+            if self.left.is_empty() && sha256.finalize_reset().as_slice() != named.as_slice() {
+                self.reader.report("the SHA-256 of the whole chunk differs");
                 return Err(ReadError::Lost);
             }
         }

@@ -1,7 +1,7 @@
 //! A body to chunks: cut, stored, and given back as extents with the proof that it was verified.
 //!
 //! ```text
-//!   up to 4 KiB      inline
+//!   up to 4 KiB      inline (never where one chunk is asked for)
 //!   one stripe       read whole, verified, then written: a bad body touches no disk
 //!   longer           this task: body ─> stripe buffers ──(two at most wait)──> a task of its own:
 //!                    SHA-256, codec, disks. MD5 and framing run beside hashing and coding.
@@ -81,15 +81,44 @@ pub(crate) async fn write<S: Source>(
     path: &Arc<DataPath>,
     session: &Entered,
     domain: DomainId,
-    mut source: S,
+    source: S,
 ) -> Result<(Written, S::Proof), WriteError> {
-    let length = source.length();
-    let stripe_len = path.views.get().await?.coding(length).stripe_len();
-    if length <= limits::INLINE_LEN_MAX {
+    if source.length() <= limits::INLINE_LEN_MAX {
         return inline(source).await;
     }
-    if length > stripe_len.min(limits::CHUNK_LEN_DEFAULT) {
-        return Lines::open(path, session, domain).run(source).await;
+    let (extents, proof) = chunks(path, session, domain, source, limits::CHUNK_LEN_DEFAULT).await?;
+    Ok((gather(extents), proof))
+}
+
+/// Stores a body of 1 to `CHUNK_LEN_MAX` bytes in `domain` as one chunk, however short it is.
+///
+/// # Errors
+/// See [`WriteError`]; nothing refers to what may have been written.
+pub(crate) async fn write_chunk<S: Source>(
+    path: &Arc<DataPath>,
+    session: &Entered,
+    domain: DomainId,
+    source: S,
+) -> Result<(wire::ExtentWrite, S::Proof), WriteError> {
+    let (extents, proof) = chunks(path, session, domain, source, limits::CHUNK_LEN_MAX).await?;
+    match <[wire::ExtentWrite; 1]>::try_from(extents) {
+        Ok([extent]) => Ok((extent, proof)),
+        Err(_) => Err(WriteError::Internal("not one chunk".to_owned())),
+    }
+}
+
+/// Stores a body as chunks of at most `cut` bytes.
+async fn chunks<S: Source>(
+    path: &Arc<DataPath>,
+    session: &Entered,
+    domain: DomainId,
+    mut source: S,
+    cut: u64,
+) -> Result<(Vec<wire::ExtentWrite>, S::Proof), WriteError> {
+    let length = source.length();
+    let stripe_len = path.views.get().await?.coding(length).stripe_len();
+    if length > stripe_len.min(cut) {
+        return Lines::open(path, session, domain, cut).run(source).await;
     }
     let mut plain = buffer(length, stripe_len)?;
     source
@@ -101,7 +130,7 @@ pub(crate) async fn write<S: Source>(
     let mut chunk = ChunkWriter::open(path, session, domain, length, hash).await?;
     chunk.push(plain).await?;
     let extent = chunk.seal(sha256).await?;
-    Ok((gather(vec![extent]), proof))
+    Ok((vec![extent], proof))
 }
 
 async fn inline<S: Source>(mut source: S) -> Result<(Written, S::Proof), WriteError> {
@@ -164,10 +193,12 @@ struct Lines {
     work: mpsc::Sender<Work>,
     chunks: AbortOnDrop<Result<Vec<wire::ExtentWrite>, WriteError>>,
     path: Arc<DataPath>,
+    /// Longest chunk.
+    cut: u64,
 }
 
 impl Lines {
-    fn open(path: &Arc<DataPath>, session: &Entered, domain: DomainId) -> Self {
+    fn open(path: &Arc<DataPath>, session: &Entered, domain: DomainId, cut: u64) -> Self {
         let (work, waiting) = mpsc::channel(WAITING_STRIPES);
         let chunks = Chunks {
             path: Arc::clone(path),
@@ -180,10 +211,14 @@ impl Lines {
             work,
             chunks: AbortOnDrop(tokio::spawn(chunks.write(waiting))),
             path: Arc::clone(path),
+            cut,
         }
     }
 
-    async fn run<S: Source>(self, mut source: S) -> Result<(Written, S::Proof), WriteError> {
+    async fn run<S: Source>(
+        self,
+        mut source: S,
+    ) -> Result<(Vec<wire::ExtentWrite>, S::Proof), WriteError> {
         match self.feed(&mut source).await {
             Ok(()) => {}
             Err(Fed::Body(error)) => return Err(WriteError::Body(error)),
@@ -196,7 +231,7 @@ impl Lines {
         }
         let Self { work, chunks, .. } = self;
         drop(work);
-        Ok((gather(chunks.join().await?), proof))
+        Ok((chunks.join().await?, proof))
     }
 
     /// Why the other task ended before the body did.
@@ -210,9 +245,9 @@ impl Lines {
     /// All of the body but the seal of its last chunk.
     async fn feed<S: Source>(&self, source: &mut S) -> Result<(), Fed> {
         let mut left = source.length();
-        let whole = left <= limits::CHUNK_LEN_DEFAULT;
+        let whole = left <= self.cut;
         while left > 0 {
-            let length = left.min(limits::CHUNK_LEN_DEFAULT);
+            let length = left.min(self.cut);
             left -= length;
             let hash = !(whole && source.makes_sha256());
             self.send(Work::Open(length, hash)).await?;

@@ -26,6 +26,27 @@ impl Signer {
         headers: &[(&str, &str)],
         signed_body: &[u8],
     ) -> Request<Bytes> {
+        self.signed(method, target, headers, signed_body, true)
+    }
+
+    /// Signs a request whose head does not tell the payload's digest, as curl 7.88 does.
+    pub(crate) fn sign_silently(
+        &self,
+        method: &Method,
+        target: &str,
+        signed_body: &[u8],
+    ) -> Request<Bytes> {
+        self.signed(method, target, &[], signed_body, false)
+    }
+
+    fn signed(
+        &self,
+        method: &Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        signed_body: &[u8],
+        tells: bool,
+    ) -> Request<Bytes> {
         let payload = headers
             .iter()
             .find(|(name, _)| *name == "x-amz-content-sha256")
@@ -42,6 +63,7 @@ impl Signer {
         let given = headers
             .iter()
             .filter(|(name, _)| *name != "x-amz-content-sha256");
+        all.retain(|(name, _)| tells || name != "x-amz-content-sha256");
         all.extend(given.map(|(name, value)| (name.to_lowercase(), (*value).to_owned())));
         all.sort();
         let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();

@@ -44,6 +44,9 @@ pub(crate) struct State {
     objects: BTreeMap<(u64, Bytes), wire::Object>,
     uploads: BTreeMap<(u64, Bytes, Bytes), UploadRow>,
     chunks: BTreeMap<(u64, Bytes), wire::Chunk>,
+    /// When each was last renewed.
+    leases: BTreeMap<(u64, Bytes), u64>,
+    refuse_lease: bool,
     pages: BTreeMap<Bytes, Vec<Vec<wire::ExtentWrite>>>,
     part_lists: BTreeMap<Bytes, Vec<wire::PartRead>>,
     open: BTreeSet<u64>,
@@ -161,6 +164,15 @@ impl State {
 
     pub(crate) fn chunks(&mut self) -> &mut BTreeMap<(u64, Bytes), wire::Chunk> {
         &mut self.chunks
+    }
+
+    pub(crate) fn leases(&self) -> &BTreeMap<(u64, Bytes), u64> {
+        &self.leases
+    }
+
+    /// Lets go of the chunks of the next lease just before it.
+    pub(crate) fn refuse_next_lease(&mut self) {
+        self.refuse_lease = true;
     }
 
     /// Stages a manifest by hand.

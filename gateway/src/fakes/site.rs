@@ -7,7 +7,8 @@ use cairn_model::Coding;
 use cairn_world::Clock as _;
 use cairn_world::real::OsEntropy;
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 
 use super::{FakeDisks, FakeMetadata, HandClock, Signer};
 use crate::gateway::Gateway;
@@ -140,7 +141,27 @@ impl Site {
             .headers
             .entry("content-length")
             .or_insert_with(|| body.len().into());
-        let request = Request::from_parts(parts, Full::new(body));
+        self.respond(Request::from_parts(parts, Full::new(body)))
+            .await
+    }
+
+    /// Sends a head that was signed, with a body whose length nobody has announced.
+    pub(crate) async fn stream(&self, request: Request<Bytes>, frames: Vec<Bytes>) -> Got {
+        let frames = frames
+            .into_iter()
+            .map(|data| Ok::<_, std::io::Error>(Frame::data(data)));
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        let (mut parts, _) = request.into_parts();
+        let chunked = "chunked".parse().unwrap();
+        parts.headers.insert("transfer-encoding", chunked);
+        self.respond(Request::from_parts(parts, body)).await
+    }
+
+    async fn respond<B>(&self, request: Request<B>) -> Got
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let (parts, mut body) = self.gateway.respond(request).await.into_parts();
         let (mut bytes, mut whole) = (Vec::new(), true);
         while let Some(frame) = body.frame().await {

@@ -23,7 +23,7 @@ fn pair((name, value): (String, String)) -> wire::Header {
 }
 
 /// A row's attributes with nothing but headers.
-pub(super) fn from_headers(mut headers: ObjectHeaders) -> wire::Attributes {
+pub(crate) fn from_headers(mut headers: ObjectHeaders) -> wire::Attributes {
     let stored = standard(&mut headers)
         .into_iter()
         .filter_map(|(name, value)| Some(pair((name.to_owned(), value.take()?))))
@@ -51,7 +51,7 @@ pub(super) fn to_headers(row: &wire::Attributes) -> ObjectHeaders {
 }
 
 /// A checksum as rows have it.
-pub(super) fn to_row(checksum: &ObjectChecksum) -> wire::Checksum {
+pub(crate) fn to_row(checksum: &ObjectChecksum) -> wire::Checksum {
     wire::Checksum {
         algorithm: checksum.checksum.algorithm().name().to_lowercase(),
         value: Bytes::copy_from_slice(checksum.checksum.bytes()),
@@ -135,7 +135,7 @@ pub(super) fn with_shown(rows: &[wire::Checksum], shown: &Checksum) -> Vec<wire:
 }
 
 /// The conditions of a write as apply judges them; none where there are none.
-pub(super) fn conditions(asked: &WriteConditions) -> Option<wire::Conditions> {
+pub(crate) fn conditions(asked: &WriteConditions) -> Option<wire::Conditions> {
     (!asked.is_empty()).then(|| wire::Conditions {
         if_match: tags(asked.if_match.as_ref()),
         if_none_match: tags(asked.if_none_match.as_ref()),

@@ -5,6 +5,7 @@ mod claims;
 mod copies;
 mod garbage;
 mod history;
+mod leases;
 mod mark;
 mod objects;
 mod pins;

@@ -1,6 +1,6 @@
 //! Pins: what a slow read holds after it has left the session it was begun in.
 //!
-//! `52` (target, session) -> that session needs the target: what a deletion looks at.
+//! `54` (target, session) -> that session needs the target: what a deletion looks at.
 //! `13` (session, target) -> the same by session: what the end of a session takes away.
 
 use cairn_model::ChunkId;
@@ -69,7 +69,7 @@ impl PinKey {
 }
 
 impl KeyKind for PinKey {
-    const PREFIX: u8 = 0x52;
+    const PREFIX: u8 = 0x54;
     type Row = Present;
 
     fn write(&self, out: &mut Vec<u8>) {

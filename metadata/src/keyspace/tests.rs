@@ -8,6 +8,7 @@ use super::bucket::{BucketKey, BucketNameKey, DeadBucketKey};
 use super::chunk::{ChunkKey, ChunkRow};
 use super::cluster::{ClusterKey, CountersKey, SettingsKey};
 use super::condemned::CondemnedKey;
+use super::lease::{LeaseEndKey, LeaseKey};
 use super::manifest::{ManifestKey, PageKey, ReleaseKey};
 use super::object::ObjectKey;
 use super::partition::PartitionKey;
@@ -65,6 +66,8 @@ proptest! {
             round_trip(&PinKey { target, session: number });
             round_trip(&SessionPinKey { session: number, target });
         }
+        round_trip(&LeaseKey(chunk));
+        round_trip(&LeaseEndKey { end_ms: number, chunk });
         let incarnation = Incarnation { group: 1, generation: 2, session: SessionId(3), counter: u64::from(small) };
         round_trip(&CondemnedKey { epoch: number, chunk, incarnation });
     }
@@ -78,6 +81,15 @@ proptest! {
         prop_assert_eq!(row(&a, va).cmp(&row(&b, vb)), expected);
         prop_assert_eq!(row(&a, va).starts_with(&ObjectKey::keys_with(1, &b)), a.starts_with(&b));
         prop_assert_eq!(row(&a, va).starts_with(&ObjectKey::versions_of(1, &b)), a == b);
+    }
+
+    #[test]
+    fn leases_sort_by_their_end(a: (u64, [u8; 32]), b: (u64, [u8; 32])) {
+        let key = |(end_ms, digest): (u64, [u8; 32])| LeaseEndKey {
+            end_ms,
+            chunk: ChunkId { domain: DomainId(1), sha256: Sha256(digest) },
+        };
+        prop_assert_eq!(key(a).encode().cmp(&key(b).encode()), a.cmp(&b));
     }
 
     #[test]
@@ -137,6 +149,10 @@ fn no_two_kinds_share_a_prefix() {
         ReleaseKey::PREFIX,
         ChunkKey::PREFIX,
         CondemnedKey::PREFIX,
+        LeaseKey::PREFIX,
+        LeaseEndKey::PREFIX,
+        PinKey::PREFIX,
+        SessionPinKey::PREFIX,
     ];
     let count = prefixes.len();
     prefixes.sort_unstable();

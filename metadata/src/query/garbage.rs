@@ -1,11 +1,15 @@
 //! Work for the garbage planner, oldest first.
 
-use cairn_wire::metadata::{AbortWork, Condemned, EndWork, GarbageAnswer, GetGarbage, ReleaseWork};
+use cairn_wire::metadata::{
+    AbortWork, Condemned, EndWork, GarbageAnswer, GetGarbage, LeaseWork, ReleaseWork,
+};
 
 use super::{QueryError, Rows, page_size};
 use crate::keyspace::KeyKind as _;
 use crate::keyspace::bucket::DeadBucketKey;
+use crate::keyspace::cluster::CountersKey;
 use crate::keyspace::condemned::CondemnedKey;
+use crate::keyspace::lease::LeaseEndKey;
 use crate::keyspace::manifest::ReleaseKey;
 use crate::keyspace::pin::{PinKey, PinTarget};
 use crate::keyspace::session::SessionKey;
@@ -28,6 +32,7 @@ pub(super) fn work(rows: &Rows<'_>, query: &GetGarbage) -> Result<GarbageAnswer,
     }
     answer.ends.truncate(limit);
     condemned(rows, oldest, limit, &mut answer)?;
+    answer.leases = Some(leases(rows)?);
     for row in rows.scan::<ReleaseKey>(&[ReleaseKey::PREFIX]) {
         let (key, row) = row?;
         if !free(rows, oldest, row.epoch, &PinTarget::Manifest(key.0))? {
@@ -84,6 +89,17 @@ fn free(
     }
     let pin = rows.scan::<PinKey>(&PinKey::of(target)).next();
     Ok(pin.transpose()?.is_none())
+}
+
+/// The head of the index by end, and what its judge goes by.
+fn leases(rows: &Rows<'_>) -> Result<LeaseWork, QueryError> {
+    let first = rows.scan::<LeaseEndKey>(&[LeaseEndKey::PREFIX]).next();
+    let counters = rows.get(&CountersKey)?.unwrap_or_default();
+    Ok(LeaseWork {
+        next_end_ms: first.transpose()?.map_or(0, |(key, _)| key.end_ms),
+        time_ms: counters.time_ms,
+        clock_suspended: counters.clock_suspended,
+    })
 }
 
 /// Writings whose sessions have all ended may be deleted; those being deleted must be finished.

@@ -51,6 +51,23 @@ pub const STAGE_EXTENTS_MAX: usize = 1_024;
 /// Keys of one DeleteObjects entry; a longer request is split.
 pub const DELETE_KEYS_PER_ENTRY: usize = 64;
 
+/// Milliseconds of state-machine time a CAS lease holds its chunk.
+pub const LEASE_MS: u64 = 7 * 24 * 3_600 * 1_000;
+/// Leases one entry makes, renews or ends.
+pub const LEASES_PER_ENTRY: usize = 512;
+/// Hashes of one `/cas/missing` request.
+pub const CAS_MISSING_MAX: usize = 1_000;
+/// Body of a `/cas/missing` request.
+pub const CAS_MISSING_LEN_MAX: u64 = 128 * KIB;
+/// Chunks of one `/cas/objects` request.
+pub const CAS_OBJECT_CHUNKS_MAX: usize = 10_000;
+/// Body of a `/cas/objects` request.
+pub const CAS_OBJECT_LEN_MAX: u64 = 2 * MIB;
+/// Seconds a bearer token lives where its request does not say.
+pub const TOKEN_SECS_DEFAULT: u64 = 24 * 3_600;
+/// Longest life of a bearer token in seconds.
+pub const TOKEN_SECS_MAX: u64 = 7 * 24 * 3_600;
+
 /// Longest object: 10,000 parts of 5 GiB (AWS calls it 50 TB).
 pub const OBJECT_LEN_MAX: u64 = 50_000 * GIB;
 /// Longest object of one PUT, and longest part.
@@ -158,5 +175,15 @@ const _: () = {
     assert!(OBJECT_LEN_MAX <= PUT_LEN_MAX * PARTS_MAX as u64);
     assert!(SESSION_SECS < SESSION_EXPIRY_SECS);
     assert!(SESSION_SECS < READ_REPIN_SECS);
+    assert!(LEASES_PER_ENTRY <= ENTRY_CHUNK_COUNTERS_MAX);
+    assert!(LEASES_PER_ENTRY * 200 + 4_096 < ENTRY_LEN_MAX as usize);
+    // A clock that jumps as far as is taken ends no lease early by much.
+    assert!(CLOCK_JUMP_MAX_MS * 24 <= LEASE_MS);
+    // 64 digits, two quotes, a comma and a blank; and what stands around a chunk of an object.
+    assert!(CAS_MISSING_MAX * 68 < CAS_MISSING_LEN_MAX as usize);
+    assert!(CAS_OBJECT_CHUNKS_MAX * 128 < CAS_OBJECT_LEN_MAX as usize);
+    assert!(CAS_OBJECT_CHUNKS_MAX as u64 * CHUNK_LEN_MAX <= OBJECT_LEN_MAX);
+    assert!(CAS_OBJECT_CHUNKS_MAX <= MANIFEST_PAGES_MAX * PAGE_EXTENTS_MAX);
+    assert!(TOKEN_SECS_DEFAULT <= TOKEN_SECS_MAX);
     assert!(PARTITION_BITS_DEFAULT <= PARTITION_BITS_MAX);
 };

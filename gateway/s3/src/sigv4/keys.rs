@@ -26,6 +26,15 @@ impl SecretKey {
     }
 }
 
+impl SecretKey {
+    /// The MAC of a message under a key derived for one purpose, so that no MAC made for one
+    /// purpose means anything for another.
+    pub(crate) fn mac_for(&self, purpose: &[u8], message: &[u8]) -> [u8; 32] {
+        let key = Zeroizing::new(mac(self.0.as_bytes(), purpose));
+        mac(key.as_slice(), message)
+    }
+}
+
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretKey(..)")

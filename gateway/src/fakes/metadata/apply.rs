@@ -70,8 +70,45 @@ impl State {
                 chunk.ok_or(Refusal::Malformed)?.suspect = true;
                 done()
             }
+            Command::AcceptClock(_) => {
+                self.cluster.clock_suspended = false;
+                done()
+            }
+            Command::PutLeases(put) => self.put_leases(session, &put),
             _ => Err(Refusal::Malformed),
         }
+    }
+
+    /// Ends are not the fake's to judge: a lease is a reference and a time.
+    fn put_leases(&mut self, session: u64, put: &wire::PutLeases) -> Outcome {
+        let mut reply = wire::Reply::default();
+        let gone = std::mem::take(&mut self.refuse_lease);
+        for extent in put.chunks.iter().filter(|_| gone) {
+            self.chunks.remove(&(put.domain, extent.sha256.clone()));
+        }
+        for (place, extent) in (0..).zip(&put.chunks) {
+            let before = self
+                .chunks
+                .get(&(put.domain, extent.sha256.clone()))
+                .cloned();
+            match self.take_in(session, put.domain, extent) {
+                Ok(taken) => {
+                    let brought = extent.claim() == wire::Claim::Written;
+                    let kept = before.is_some_and(|row| row.incarnation == taken.incarnation);
+                    reply.number += u64::from(brought && !kept);
+                }
+                Err(Refusal::NoSuchChunk) => {
+                    reply.not_leased.push(place);
+                    continue;
+                }
+                Err(refused) => return Err(refused),
+            }
+            let key = (put.domain, extent.sha256.clone());
+            if self.leases.insert(key.clone(), self.now()).is_some() {
+                self.chunks.get_mut(&key).unwrap().refs -= 1;
+            }
+        }
+        Ok(reply)
     }
 
     fn create_bucket(&mut self, create: wire::CreateBucket) -> Outcome {
@@ -146,6 +183,15 @@ impl State {
         written: &wire::ExtentWrite,
     ) -> Result<wire::ExtentRead, Refusal> {
         let domain = self.domain(bucket)?;
+        self.take_in(session, domain, written)
+    }
+
+    fn take_in(
+        &mut self,
+        session: u64,
+        domain: u64,
+        written: &wire::ExtentWrite,
+    ) -> Result<wire::ExtentRead, Refusal> {
         if written.claim() != wire::Claim::Written {
             return self.refer(domain, written);
         }
@@ -187,19 +233,22 @@ impl State {
     fn refer(
         &mut self,
         domain: u64,
-        claimed: &wire::ExtentWrite,
+        claim: &wire::ExtentWrite,
     ) -> Result<wire::ExtentRead, Refusal> {
-        let row = self.chunks.get_mut(&(domain, claimed.sha256.clone()));
-        let row = row.filter(|row| row.live).ok_or(Refusal::NoSuchChunk)?;
-        assert_eq!(row.length, claimed.chunk_length);
-        assert!(claimed.length > 0 && claimed.offset + claimed.length <= row.length);
+        let fit = claim.claim() == wire::Claim::Fit;
+        let row = self.chunks.get_mut(&(domain, claim.sha256.clone()));
+        let row = row.filter(|row| row.live && !(fit && row.suspect));
+        let row = row.ok_or(Refusal::NoSuchChunk)?;
+        if row.length != claim.chunk_length {
+            return Err(Refusal::Malformed);
+        }
         row.refs += 1;
         Ok(wire::ExtentRead {
             sha256: row.sha256.clone(),
             incarnation: row.incarnation.clone(),
             chunk_length: row.length,
-            offset: claimed.offset,
-            length: claimed.length,
+            offset: claim.offset,
+            length: claim.length,
             coding: row.coding,
         })
     }
@@ -320,12 +369,15 @@ impl State {
     }
 
     fn stage_page(&mut self, session: u64, stage: wire::StagePage) -> Outcome {
-        for extent in &stage.extents {
-            self.take(session, stage.bucket, extent)?;
+        let mut extents = stage.extents;
+        for extent in &mut extents {
+            let taken = self.take(session, stage.bucket, extent)?;
+            extent.incarnation = taken.incarnation;
+            extent.coding = taken.coding;
         }
         let pages = self.pages.entry(stage.manifest).or_default();
         assert_eq!(pages.len(), stage.page as usize, "pages come in order");
-        pages.push(stage.extents);
+        pages.push(extents);
         done()
     }
 

@@ -2,8 +2,8 @@
 //! entries are cut into batches changes nothing.
 
 use cairn_wire::metadata::{
-    AbortUpload, CompleteUpload, CopyObject, CreateUpload, DeleteItem, DeleteObjects, EndSession,
-    Pages, PutPart, StagePage,
+    AbortUpload, AcceptClock, CompleteUpload, CopyObject, CreateUpload, DeleteItem, DeleteObjects,
+    EndSession, ExpireLeases, Pages, PutPart, StagePage,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::keyspace::chunk::ChunkKey;
 use crate::keyspace::condemned::CondemnedKey;
+use crate::keyspace::lease::LeaseEndKey;
 use crate::keyspace::object::ObjectKey;
 use crate::keyspace::session::SessionKey;
 use crate::keyspace::upload::{PartKey, UploadKey};
@@ -32,6 +33,9 @@ enum Step {
     /// From one key to another, or itself.
     Copy(usize, u8, u8),
     Abort(usize),
+    Lease(usize, Vec<u8>),
+    Renew(usize, Vec<u8>),
+    Wait(u64, bool),
     Round,
 }
 
@@ -50,6 +54,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<usize>(), any::<usize>()).prop_map(|(s, u)| Step::Complete(s, u)),
         4 => (any::<usize>(), 0_u8..4, 0_u8..4).prop_map(|(s, f, t)| Step::Copy(s, f, t)),
         1 => any::<usize>().prop_map(Step::Abort),
+        2 => (any::<usize>(), names()).prop_map(|(s, n)| Step::Lease(s, n)),
+        2 => (any::<usize>(), names()).prop_map(|(s, n)| Step::Renew(s, n)),
+        1 => (0..=limits::LEASE_MS, any::<bool>()).prop_map(|(ms, accept)| Step::Wait(ms, accept)),
         1 => Just(Step::Round),
     ]
 }
@@ -255,6 +262,30 @@ impl Player {
                 }
             }
             Step::Round => garbage::settle(&mut self.state),
+            other => self.play_leases(other),
+        }
+    }
+
+    fn play_leases(&mut self, step: &Step) {
+        match step {
+            Step::Lease(pick, names) => {
+                if let Some(session) = self.session(*pick) {
+                    let put = leases::bring(&mut self.state, session, names);
+                    self.run(session, put);
+                }
+            }
+            Step::Renew(pick, names) => {
+                if let Some(session) = self.session(*pick) {
+                    self.run(session, leases::claim(names));
+                }
+            }
+            Step::Wait(ms, accept) => {
+                self.state.now_ms += ms;
+                if *accept {
+                    self.run(0, Command::AcceptClock(AcceptClock {}));
+                }
+                self.run(0, Command::ExpireLeases(ExpireLeases {}));
+            }
             _ => unreachable!("played already"),
         }
     }
@@ -279,7 +310,9 @@ proptest! {
         while !player.uploads.is_empty() {
             player.play(&Step::Abort(0));
         }
+        player.play(&Step::Wait(limits::LEASE_MS, true));
         garbage::settle(&mut player.state);
+        prop_assert!(player.state.rows_of::<LeaseEndKey>().is_empty());
         prop_assert!(player.state.rows_of::<ChunkKey>().is_empty());
         prop_assert!(player.state.rows_of::<CondemnedKey>().is_empty());
         prop_assert!(player.state.rows_of::<SessionKey>().is_empty());

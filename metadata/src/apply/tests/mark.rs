@@ -10,6 +10,7 @@ use super::State;
 use crate::keyspace::bucket::BucketKey;
 use crate::keyspace::chunk::{ChunkKey, ChunkState};
 use crate::keyspace::condemned::CondemnedKey;
+use crate::keyspace::lease::{LeaseEndKey, LeaseKey};
 use crate::keyspace::manifest::{ManifestKey, PageKey, ReleaseKey};
 use crate::keyspace::object::ObjectKey;
 use crate::keyspace::session::StagedKey;
@@ -51,7 +52,30 @@ pub(crate) fn check(state: &State) {
         .collect();
     held.manifests.retain(|_, rows| *rows > 1);
     assert_eq!(shared, held.manifests, "rows that hold one manifest");
+    hold_leases(state, &mut held.chunks);
     compare(state, held.chunks);
+}
+
+/// A lease holds one reference, and stands exactly once in the order of their ends.
+fn hold_leases(state: &State, refs: &mut BTreeMap<Vec<u8>, u64>) {
+    let leases = state.rows_of::<LeaseKey>();
+    let mut ends: Vec<LeaseEndKey> = leases
+        .iter()
+        .map(|(key, row)| LeaseEndKey {
+            end_ms: row.end_ms,
+            chunk: key.0,
+        })
+        .collect();
+    ends.sort_unstable();
+    let ordered: Vec<LeaseEndKey> = state
+        .rows_of::<LeaseEndKey>()
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    assert_eq!(ordered, ends, "leases by their ends");
+    for (key, _) in leases {
+        *refs.entry(key.0.sha256.0.to_vec()).or_default() += 1;
+    }
 }
 
 /// Parts inside pages may themselves name pages that sort before their page.
