@@ -57,7 +57,8 @@ impl World {
             ahead_ms: AtomicU64::new(0),
         });
         let node = Machine::new(1).start_at(clock.clone()).await.unwrap();
-        let disk = node.storage.disks()[0].disk.unwrap();
+        let first = node.storage.disks().into_iter().next();
+        let disk = first.and_then(|status| status.disk).unwrap();
         let route = DiskRoute {
             shards: node.storage.clone(),
             inventory: node.storage.clone(),
