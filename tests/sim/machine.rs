@@ -80,7 +80,11 @@ impl Machine {
 
     /// Starts the node. Errors are what a real start would print.
     pub(crate) async fn start(&self) -> Result<Node, String> {
-        let clock: Arc<dyn Clock> = Arc::new(PausedClock::new());
+        self.start_at(Arc::new(PausedClock::new())).await
+    }
+
+    /// Starts the node by a clock of the test's own.
+    pub(crate) async fn start_at(&self, clock: Arc<dyn Clock>) -> Result<Node, String> {
         let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(self.seed));
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let storage = self.storage(Arc::clone(&disk), &entropy)?;

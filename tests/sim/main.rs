@@ -6,6 +6,8 @@
 //!  next boot: what the disk kept ─> the same node ─> every acknowledged write, nothing else
 //! ```
 //!
+//! Leases besides: a week of an idle node's planner in a second.
+//!
 //! The product's own code throughout: only clock, entropy, disk and the store engine are simulated.
 
 #![expect(
@@ -15,5 +17,6 @@
 
 mod clock;
 mod crash;
+mod leases;
 mod machine;
 mod s3;

@@ -31,7 +31,12 @@ impl Answer {
 
 /// Sends one request and reads the whole answer.
 pub(crate) async fn send(node: &Node, call: Call) -> Answer {
-    let request = request(call);
+    send_after(node, call, 0).await
+}
+
+/// The same, signed so many seconds after the simulation's start.
+pub(crate) async fn send_after(node: &Node, call: Call, seconds: u64) -> Answer {
+    let request = request(call, seconds);
     let response = node.gateway.respond(request).await;
     let status = response.status().as_u16();
     let etag = response
@@ -46,12 +51,13 @@ pub(crate) async fn send(node: &Node, call: Call) -> Answer {
     Answer { status, etag, body }
 }
 
-fn request(mut call: Call) -> Request<Full<Bytes>> {
+fn request(mut call: Call, seconds: u64) -> Request<Full<Bytes>> {
     let now = std::time::SystemTime::UNIX_EPOCH
         .elapsed()
         .unwrap()
         .as_secs();
-    call.clock_ahead = i64::try_from(START / 1_000).unwrap() - i64::try_from(now).unwrap();
+    call.clock_ahead =
+        i64::try_from(START / 1_000 + seconds).unwrap() - i64::try_from(now).unwrap();
     let credentials = Credentials {
         access_key: ACCESS_KEY.into(),
         secret_key: SECRET_KEY.into(),
