@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(
             text,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchBucket</Code>\
-             <Message>The specified bucket does not exist.</Message>\
+             <Message>The specified bucket does not exist</Message>\
              <BucketName>b&lt;&#xD;&gt;</BucketName><Resource>/b/k</Resource>\
              <RequestId>4442587FB7D0A2F9</RequestId></Error>"
         );
@@ -281,6 +281,50 @@ mod tests {
         }
         assert_eq!(Code::SlowDown.status().as_u16(), 503);
         assert_eq!(Code::InternalError.status().as_u16(), 500);
+    }
+
+    /// From answers of S3 itself.
+    #[test]
+    fn errors_are_worded_and_numbered_as_s3_does() {
+        for (code, status, message) in [
+            (Code::AccessDenied, 403, "Access Denied"),
+            (
+                Code::BucketNotEmpty,
+                409,
+                "The bucket you tried to delete is not empty",
+            ),
+            (
+                Code::EntityTooSmall,
+                400,
+                "Your proposed upload is smaller than the minimum allowed size",
+            ),
+            (
+                Code::InvalidRange,
+                416,
+                "The requested range is not satisfiable",
+            ),
+            (Code::KeyTooLongError, 400, "Your key is too long"),
+            (
+                Code::NoSuchBucket,
+                404,
+                "The specified bucket does not exist",
+            ),
+            (Code::NoSuchKey, 404, "The specified key does not exist."),
+            (Code::NoSuchTagSet, 404, "The TagSet does not exist"),
+            (
+                Code::NoSuchUpload,
+                404,
+                "The specified upload does not exist. The upload ID may be invalid, or the upload \
+                 may have been aborted or completed.",
+            ),
+            (
+                Code::PreconditionFailed,
+                412,
+                "At least one of the pre-conditions you specified did not hold",
+            ),
+        ] {
+            assert_eq!((code.status().as_u16(), code.message()), (status, message));
+        }
     }
 
     #[test]

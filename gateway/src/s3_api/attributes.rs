@@ -4,7 +4,10 @@ use bytes::Bytes;
 use cairn_s3::conditions::{DeleteConditions, EtagMatch, WriteConditions};
 use cairn_s3::digest::{Algorithm, Checksum, ChecksumType, ObjectChecksum};
 use cairn_s3::object_headers::ObjectHeaders;
+use cairn_s3::{Code, ObjectKey, S3Error};
 use cairn_wire::metadata as wire;
+
+use crate::pipeline::Call;
 
 /// The six stored headers by name.
 fn standard(headers: &mut ObjectHeaders) -> [(&'static str, &mut Option<String>); 6] {
@@ -151,6 +154,17 @@ pub(super) fn delete_conditions(asked: &DeleteConditions) -> Option<wire::Condit
         if_match_modified_ms: asked.modified.map_or(0, |time| time.millis().max(1)),
         ..conditions(&asked.etags).unwrap_or_default()
     })
+}
+
+/// A write that was refused, said as S3 does: which condition did not hold, which key is not there.
+pub(super) fn refused_write(call: &Call, asked: &WriteConditions, error: S3Error) -> S3Error {
+    let key = || call.key().map_or("", ObjectKey::as_str);
+    match (error.code(), &asked.if_match, &asked.if_none_match) {
+        (Code::PreconditionFailed, Some(_), None) => error.with("Condition", "If-Match"),
+        (Code::PreconditionFailed, None, Some(_)) => error.with("Condition", "If-None-Match"),
+        (Code::NoSuchKey, ..) => error.with("Key", key()),
+        _ => error,
+    }
 }
 
 /// ETags as apply compares them.

@@ -33,7 +33,7 @@ pub(super) async fn complete(call: &Call, document: &[u8]) -> Result<Response, S
             return already(call, &input, &listed).await;
         };
         let parts = read_parts(call, &upload.upload).await?;
-        let chosen = choose(&listed, &parts)?;
+        let chosen = choose(&input.upload_id, &listed, &parts)?;
         let whole = Whole::new(&input, upload_id::rule(&upload), &chosen)?;
         let command = command(call, &input, upload, &chosen, &whole)?;
         match session.propose(Command::CompleteUpload(command)).await {
@@ -48,7 +48,10 @@ pub(super) async fn complete(call: &Call, document: &[u8]) -> Result<Response, S
             }) => {
                 return already(call, &input, &listed).await;
             }
-            Err(error) => return Err(error::of_commit(error)),
+            Err(error) => {
+                let refused = error::of_commit(error);
+                return Err(attributes::refused_write(call, &input.conditions, refused));
+            }
         }
     }
     Err(S3Error::new(Code::OperationAborted))
@@ -129,6 +132,7 @@ async fn read_parts(call: &Call, upload: &Bytes) -> Result<BTreeMap<u32, wire::P
 
 /// The parts the client lists, as they are stored.
 fn choose(
+    upload_id: &str,
     listed: &[CompletedPart],
     stored: &BTreeMap<u32, wire::Part>,
 ) -> Result<Vec<wire::Part>, S3Error> {
@@ -136,6 +140,7 @@ fn choose(
     for part in listed {
         let invalid = || {
             S3Error::new(Code::InvalidPart)
+                .with("UploadId", upload_id)
                 .with("PartNumber", part.number.to_string())
                 .with("ETag", part.etag.clone())
         };

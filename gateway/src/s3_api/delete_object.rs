@@ -24,6 +24,8 @@ pub(super) async fn delete(call: &Call) -> Result<Response, S3Error> {
         }],
     });
     let reply = session.propose(command).await.map_err(error::of_commit)?;
-    outcome(reply.deleted.first())?;
+    let etags = &input.conditions.etags;
+    outcome(reply.deleted.first())
+        .map_err(|refused| attributes::refused_write(call, etags, refused))?;
     Ok(DeleteObjectOutput::default().into_response())
 }

@@ -92,20 +92,20 @@ pub(super) async fn find(call: &Call, input: GetObject) -> Result<Found, S3Error
     Ok(Found::Object(Box::new((object, output))))
 }
 
-/// The object's row.
+/// The row of the call's object.
 ///
 /// # Errors
-/// `NoSuchKey`, `NoSuchVersion`.
-pub(super) async fn row(call: &Call, version_id: Option<&str>) -> Result<wire::Object, S3Error> {
-    check_version(version_id)?;
+/// `NoSuchVersion`, `NoSuchKey`.
+pub(super) async fn row(call: &Call, version: Option<&str>) -> Result<wire::Object, S3Error> {
     let query = wire::GetObject {
         bucket: call.bucket()?.id,
         key: call.key_bytes()?,
     };
+    check_version(version)?;
     let metadata = &call.gateway.path.metadata;
     let answer = metadata.object(query).await.map_err(error::of_query)?;
-    let missing = || S3Error::new(Code::NoSuchKey).with("Key", key_text(call));
-    answer.object.ok_or_else(missing)
+    let no_such_key = || S3Error::new(Code::NoSuchKey).with("Key", key_text(call));
+    answer.object.ok_or_else(no_such_key)
 }
 
 fn key_text(call: &Call) -> String {

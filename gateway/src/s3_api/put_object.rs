@@ -89,9 +89,9 @@ async fn commit(
         content: Some(content(call, session, written).await?),
         conditions: attributes::conditions(&input.conditions),
     };
-    session
-        .propose(Command::PutObject(command))
-        .await
-        .map_err(error::of_commit)?;
-    Ok(())
+    let refused = session.propose(Command::PutObject(command)).await.err();
+    match refused.map(error::of_commit) {
+        None => Ok(()),
+        Some(refused) => Err(attributes::refused_write(call, &input.conditions, refused)),
+    }
 }

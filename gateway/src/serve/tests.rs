@@ -195,7 +195,7 @@ async fn continue_is_said_only_after_authorisation() {
     wrong.secret_key.push('x');
     let wrong = wrong.sign(&Method::PUT, "/bucket/key", &[], &body);
     let alice = served.site.signer("alice");
-    let unbuilt = alice.sign(&Method::PUT, "/bucket/key?legal-hold", &[], &body);
+    let unbuilt = alice.sign(&Method::PUT, "/bucket/key?retention", &[], &body);
     for (request, status) in [(bob, "403"), (wrong, "403"), (unbuilt, "501")] {
         let mut stream = served.connect().await;
         stream

@@ -118,14 +118,17 @@ async fn conditions_on_writes_are_judged_where_no_other_write_can_come_between()
         site.call_with(Method::PUT, "/bucket/key", &[(name, value)], body)
             .await
     };
-    assert_eq!(
-        put("if-match", "\"none\"", "x").await.refusal(),
-        (404, "NoSuchKey".to_owned())
-    );
+    let missing = put("if-match", "\"none\"", "x").await;
+    assert_eq!(missing.refusal(), (404, "NoSuchKey".to_owned()));
+    assert_eq!(missing.element("Key"), "key");
     let first = put("if-none-match", "*", "one").await;
     assert_eq!(first.status, 200);
     let second = put("if-none-match", "*", "two").await;
     assert_eq!(second.refusal(), (412, "PreconditionFailed".to_owned()));
+    assert_eq!(second.element("Condition"), "If-None-Match");
+    let other = put("if-match", "\"other\"", "two").await;
+    assert_eq!(other.refusal(), (412, "PreconditionFailed".to_owned()));
+    assert_eq!(other.element("Condition"), "If-Match");
     assert_eq!(site.call(Method::GET, "/bucket/key", "").await.body, "one");
     assert_eq!(
         put("if-match", first.header("etag"), "three").await.status,
