@@ -22,6 +22,7 @@ pub mod http;
 pub mod runner;
 pub mod sigv4;
 pub mod timestamp;
+pub mod tls;
 pub mod xml;
 
 pub use call::{Call, Payload, Signing};

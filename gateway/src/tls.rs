@@ -9,6 +9,8 @@
 //! TLS 1.3 and 1.2 by rustls with aws-lc-rs; `h2` and `http/1.1` by ALPN. With `outbound` this is the
 //! only file of the gateway that names rustls (ADR 8).
 
+#[cfg(test)]
+pub(crate) mod client;
 mod self_signed;
 
 use std::io;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cairn_s3::{Code, S3Error};
 use cairn_world::Clock;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, Uri};
+use http::{Method, Request, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -45,7 +45,7 @@ impl Line {
         let ending = Ending(self.exchange.clone());
         let response = match doubt {
             Some(doubt) => self.close(&request, doubt.message()),
-            None if is_authority(request.uri()) => {
+            None if is_no_path(&request) => {
                 self.close(&request, "The request target must be a path.")
             }
             None if self.port == Port::Mistaken => {
@@ -107,9 +107,11 @@ impl Line {
     }
 }
 
-/// `host:port` in the place of a path, as CONNECT has it. Nothing is connected here.
-fn is_authority(target: &Uri) -> bool {
-    target.scheme().is_none() && target.authority().is_some()
+/// Something else in the place of a path, as CONNECT has it: nothing is connected here.
+fn is_no_path<B>(request: &Request<B>) -> bool {
+    let path = request.uri().path();
+    let is_star = request.method() == Method::OPTIONS && path == "*";
+    !path.starts_with('/') && !is_star
 }
 
 /// Tells the connection that an answer has been sent, or given up.

@@ -1,10 +1,8 @@
 //! The port of HTTPS.
 
 use super::*;
-use crate::tls::{SelfSigned, provider, self_signed};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::TlsConnector;
+use crate::tls::client::Trusting;
+use crate::tls::{SelfSigned, self_signed};
 use tokio_rustls::client::TlsStream;
 
 fn made() -> SelfSigned {
@@ -16,30 +14,13 @@ fn tls(pair: &SelfSigned) -> Arc<Tls> {
     Arc::new(Tls::new(pair.certificate.as_bytes(), pair.key.as_bytes()).unwrap())
 }
 
-/// Trusts one certificate alone, and offers these protocols.
-fn connector(
-    trusted: &SelfSigned,
-    versions: &[&'static rustls::SupportedProtocolVersion],
-    protocols: &[&[u8]],
-) -> TlsConnector {
-    let mut roots = rustls::RootCertStore::empty();
-    let root = CertificateDer::from_pem_slice(trusted.certificate.as_bytes()).unwrap();
-    roots.add(root).unwrap();
-    let mut config = rustls::ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    TlsConnector::from(Arc::new(config))
+/// With TLS 1.3.
+fn trusting(trusted: &SelfSigned, protocols: &[&[u8]]) -> Trusting {
+    Trusting::new(trusted, false, protocols)
 }
 
-const BOTH: &[&rustls::SupportedProtocolVersion] =
-    &[&rustls::version::TLS13, &rustls::version::TLS12];
-
-async fn shake(served: &Served, connector: &TlsConnector) -> io::Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from("localhost").unwrap();
-    connector.connect(name, served.connect().await).await
+async fn shake(served: &Served, client: &Trusting) -> io::Result<TlsStream<TcpStream>> {
+    client.connect(served.connect().await).await
 }
 
 async fn live(stream: &mut TlsStream<TcpStream>) -> String {
@@ -54,20 +35,20 @@ async fn live(stream: &mut TlsStream<TcpStream>) -> String {
 async fn both_versions_and_both_protocols_are_spoken() {
     let pair = made();
     let served = served_with(1, 0, Some(tls(&pair))).await;
-    for version in BOTH {
-        let connector = connector(&pair, &[version], &[b"http/1.1"]);
-        let mut stream = shake(&served, &connector).await.unwrap();
+    for is_old in [false, true] {
+        let client = Trusting::new(&pair, is_old, &[b"http/1.1"]);
+        let mut stream = shake(&served, &client).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         assert!(live(&mut stream).await.starts_with("HTTP/1.1 200"));
     }
-    let preferring = connector(&pair, BOTH, &[b"h2", b"http/1.1"]);
+    let preferring = trusting(&pair, &[b"h2", b"http/1.1"]);
     let stream = shake(&served, &preferring).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let silent = connector(&pair, BOTH, &[]);
+    let silent = trusting(&pair, &[]);
     let mut stream = shake(&served, &silent).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), None);
     assert!(live(&mut stream).await.starts_with("HTTP/1.1 200"));
-    let other = connector(&pair, BOTH, &[b"h3"]);
+    let other = trusting(&pair, &[b"h3"]);
     assert!(shake(&served, &other).await.is_err(), "nothing in common");
 }
 
@@ -76,7 +57,7 @@ async fn a_new_certificate_is_for_new_connections() {
     let (old, new) = (made(), made());
     let tls = tls(&old);
     let served = served_with(1, 0, Some(Arc::clone(&tls))).await;
-    let (trusts_old, trusts_new) = (connector(&old, BOTH, &[]), connector(&new, BOTH, &[]));
+    let (trusts_old, trusts_new) = (trusting(&old, &[]), trusting(&new, &[]));
     let mut open = shake(&served, &trusts_old).await.unwrap();
     assert!(live(&mut open).await.starts_with("HTTP/1.1 200"));
     assert!(tls.replace(new.certificate.as_bytes(), b"broken").is_err());
@@ -84,7 +65,7 @@ async fn a_new_certificate_is_for_new_connections() {
     tls.replace(new.certificate.as_bytes(), new.key.as_bytes())
         .unwrap();
     assert!(shake(&served, &trusts_new).await.is_ok());
-    let later = connector(&old, BOTH, &[]);
+    let later = trusting(&old, &[]);
     assert!(shake(&served, &later).await.is_err());
     assert!(
         live(&mut open).await.starts_with("HTTP/1.1 200"),
@@ -123,8 +104,8 @@ async fn handshakes_that_hang_are_cut_off_and_hold_nobody_up() {
         hanging.push(stream);
     }
     let mut silent = served.connect().await;
-    let connector = connector(&pair, BOTH, &[]);
-    let mut stream = shake(&served, &connector).await.unwrap();
+    let client = trusting(&pair, &[]);
+    let mut stream = shake(&served, &client).await.unwrap();
     assert!(live(&mut stream).await.starts_with("HTTP/1.1 200"));
     settle().await;
     let patience = Duration::from_secs(limits::TLS_HANDSHAKE_TIMEOUT_SECS);
@@ -153,7 +134,7 @@ async fn garbage_for_a_handshake_ends_the_connection() {
         stream.write_all(&[0; 64]).await.ok();
         assert!(closed(&mut stream).await);
     }
-    let old = connector(&pair, BOTH, &[]);
+    let old = trusting(&pair, &[]);
     assert!(shake(&served, &old).await.is_ok(), "others are served");
 }
 
@@ -163,7 +144,7 @@ async fn a_drain_ends_a_connection_that_asked_for_nothing() {
     let mut served = served_with(1, 0, Some(tls(&pair))).await;
     let (silent, mut hanging) = (served.connect().await, served.connect().await);
     hanging.write_all(b"\x16\x03").await.unwrap();
-    let stream = shake(&served, &connector(&pair, BOTH, &[])).await.unwrap();
+    let stream = shake(&served, &trusting(&pair, &[])).await.unwrap();
     settle().await;
     served.stop.take().unwrap().send(()).unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(10), served.serving).await;
