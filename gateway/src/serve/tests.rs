@@ -13,6 +13,7 @@ use super::*;
 use crate::fakes::client::wire_head;
 use crate::fakes::{Site, pattern};
 
+mod crowd;
 mod multiplexed;
 mod secure;
 mod wire;

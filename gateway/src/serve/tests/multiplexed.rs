@@ -7,7 +7,7 @@ use h2::{Reason, SendStream};
 use http::Request;
 
 /// A client, and its connection at work.
-async fn client(
+pub(super) async fn client(
     served: &Served,
     window: u32,
 ) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
@@ -22,7 +22,7 @@ async fn client(
 
 impl Served {
     /// A request by alice as HTTP/2 has it: the host is the authority.
-    fn over_h2(&self, method: &Method, target: &str, body: &[u8]) -> Request<()> {
+    pub(super) fn over_h2(&self, method: &Method, target: &str, body: &[u8]) -> Request<()> {
         let mut request = self.site.signer("alice").sign(method, target, &[], body);
         let host = request.headers_mut().remove("host").unwrap();
         let uri = format!("http://{}{target}", host.to_str().unwrap());
@@ -31,7 +31,7 @@ impl Served {
     }
 }
 
-async fn begin(
+pub(super) async fn begin(
     client: &mut SendRequest<Bytes>,
     request: Request<()>,
     ends: bool,
@@ -41,7 +41,7 @@ async fn begin(
 }
 
 /// Status and body.
-async fn finish(response: ResponseFuture) -> Result<(u16, Vec<u8>), h2::Error> {
+pub(super) async fn finish(response: ResponseFuture) -> Result<(u16, Vec<u8>), h2::Error> {
     let response = tokio::time::timeout(Duration::from_secs(20), response).await;
     let response = response.expect("an answer in time")?;
     let (status, mut body) = (response.status().as_u16(), response.into_body());
