@@ -107,12 +107,16 @@ async fn an_answer_that_is_not_taken_is_given_up_and_the_others_go_on() {
         .advance(Duration::from_secs(limits::BODY_RATE_WINDOW_SECS + 40));
     settle().await;
     let mut body = stalled.into_body();
-    let ended = loop {
-        match body.data().await {
-            Some(Ok(_)) => {}
-            other => break other,
+    let taking = async {
+        loop {
+            match body.data().await {
+                Some(Ok(_)) => {}
+                other => break other,
+            }
         }
     };
+    let ended = tokio::time::timeout(Duration::from_secs(10), taking).await;
+    let ended = ended.expect("an end in time");
     let error = ended.expect("no end of the body").unwrap_err();
     assert_eq!(error.reason(), Some(Reason::CANCEL), "{error}");
     assert_eq!(
@@ -149,9 +153,9 @@ async fn an_idle_connection_is_told_goodbye() {
         .site
         .clock
         .advance(Duration::from_secs(limits::IDLE_TIMEOUT_SECS + 1));
-    drop(client);
     let ended = tokio::time::timeout(Duration::from_secs(5), connection).await;
     assert!(ended.unwrap().unwrap().is_ok(), "GOAWAY without an error");
+    drop(client);
 }
 
 #[tokio::test]
