@@ -1,6 +1,5 @@
 //! `cairn admin`: a client of the JSON API under `/v1`, signed with the root credentials.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as SigningCredentials;
@@ -13,10 +12,11 @@ use cairn_world::Clock as _;
 use cairn_world::real::{OsEntropy, RealClock};
 use serde::{Deserialize, Serialize};
 use ureq::http;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use crate::args::{AdminArgs, AdminCommand, ClockCommand, UserCommand};
 use crate::credentials::Credentials;
-use crate::{Fatal, console};
+use crate::{Fatal, certificate, console};
 
 /// Seconds a call may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -63,7 +63,7 @@ struct RefusalBody {
 
 /// Carries out one admin command.
 pub(crate) fn run(args: AdminArgs) -> Result<(), Fatal> {
-    let client = Client::new(&args.endpoint, args.dir.as_deref())?;
+    let client = Client::new(&args)?;
     match args.command {
         AdminCommand::User(command) => user(&client, command),
         AdminCommand::Clock(ClockCommand::Show) => clock(&client, "GET", "/v1/clock"),
@@ -154,13 +154,39 @@ fn list(client: &Client) -> Result<(), Fatal> {
     Ok(())
 }
 
+/// What `--cacert` names, else the self-signed certificate in the server's directory.
+fn roots(args: &AdminArgs) -> Result<Vec<Certificate<'static>>, Fatal> {
+    if !args.endpoint.starts_with("https://") {
+        return Ok(Vec::new());
+    }
+    let kept = args.dir.as_deref().and_then(certificate::self_signed_below);
+    let missing = "https needs --cacert, or --dir of a server with --tls-self-signed";
+    let path = args.cacert.clone().or(kept);
+    let path = path.ok_or_else(|| Fatal::new(&args.endpoint, missing))?;
+    let bytes = certificate::contents(&path)?;
+    let fail = |error: &dyn std::fmt::Display| Fatal::new(path.display(), error);
+    let mut roots = Vec::new();
+    for item in parse_pem(&bytes) {
+        if let PemItem::Certificate(root) = item.map_err(|error| fail(&error))? {
+            roots.push(root);
+        }
+    }
+    match roots.len() {
+        0 => Err(fail(&"no certificate in it")),
+        _ => Ok(roots),
+    }
+}
+
 struct Client {
     endpoint: String,
     credentials: Credentials,
+    /// Certificates that an https endpoint is trusted by.
+    roots: Vec<Certificate<'static>>,
 }
 
 impl Client {
-    fn new(endpoint: &str, dir: Option<&Path>) -> Result<Self, Fatal> {
+    fn new(args: &AdminArgs) -> Result<Self, Fatal> {
+        let dir = args.dir.as_deref();
         let found = match dir {
             Some(dir) => Credentials::read(dir)?,
             None => Credentials::from_environment()?,
@@ -168,15 +194,21 @@ impl Client {
         let missing = "none found: set CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY, or --dir";
         let credentials = found.ok_or_else(|| Fatal::new("root credentials", missing))?;
         Ok(Self {
-            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            endpoint: args.endpoint.trim_end_matches('/').to_owned(),
             credentials,
+            roots: roots(args)?,
         })
     }
 
     /// One signed call; gives the body of a success.
     fn call(&self, method: &str, path: &str, body: Vec<u8>) -> Result<String, Fatal> {
         let request = self.sign(method, path, body)?;
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .root_certs(RootCerts::new_with_certs(&self.roots))
+            .unversioned_rustls_crypto_provider(cairn_gateway::tls::provider());
         let agent: ureq::Agent = ureq::Agent::config_builder()
+            .tls_config(tls.build())
             .http_status_as_error(false)
             .timeout_global(Some(TIMEOUT))
             .allow_non_standard_methods(false)

@@ -6,6 +6,7 @@
 mod admin;
 mod args;
 mod bootstrap;
+mod certificate;
 mod console;
 mod credentials;
 mod identity;

@@ -8,6 +8,7 @@
 //! ```
 
 mod cluster;
+mod greeting;
 mod parts;
 mod users;
 
@@ -20,11 +21,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::Fatal;
 use crate::args::ServerArgs;
 use crate::bootstrap::Bootstrap;
-use crate::credentials::{Credentials, Origin};
+use crate::certificate::{self, Certificate};
+use crate::credentials::Credentials;
 use crate::identity::Directories;
-use crate::{Fatal, console};
 
 /// Runs a server until it is told to stop.
 pub(crate) fn run(args: ServerArgs) -> Result<(), Fatal> {
@@ -45,6 +47,7 @@ async fn serve(args: ServerArgs) -> Result<(), Fatal> {
         .await
         .map_err(|error| Fatal::new(format!("cannot listen on {}", args.listen), error))?;
     let directories = Directories::open(&args.dirs, entropy.as_ref())?;
+    let certificate = certificate(&args, &listener, &directories, clock.as_ref())?;
     let parts = parts::open(&directories, Arc::clone(&clock), Arc::clone(&entropy)).await?;
     let disks = parts.disks();
     cluster::ensure(parts.metadata.as_ref(), &directories, &disks, args.coding).await?;
@@ -60,19 +63,23 @@ async fn serve(args: ServerArgs) -> Result<(), Fatal> {
     let (stop, stopped) = watch::channel(false);
     let planner = parts.planner();
     let planner = tokio::spawn(planner.run(stopped.clone()));
-    let gateway = parts.gateway(Arc::clone(&clock), Arc::clone(&entropy));
-    let address = listener
-        .local_addr()
-        .map_err(|error| Fatal::new("listen", error))?;
-    greet(address, root.as_ref());
-    let listen = |kind| signal(kind).map_err(|error| Fatal::new("signals", error));
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
+    let gateway = parts.gateway(
+        args.domains.clone(),
+        Arc::clone(&clock),
+        Arc::clone(&entropy),
+    );
+    let address = address(&listener)?;
+    let mut signals = Signals::listen()?;
+    greeting::show(address, &args.domains, certificate.as_ref(), root.as_ref());
     let shutdown = async {
-        wait_for_signal(&mut terminate, &mut interrupt).await;
+        signals.until_stop(certificate.as_ref()).await;
         tracing::info!("stopping: no new requests, those at work are finished");
     };
-    let served = gateway.serve(listener, shutdown).await;
+    let tls = certificate.as_ref().map(|kept| Arc::clone(&kept.tls));
+    let served = match tls {
+        Some(tls) => gateway.serve_tls(listener, tls, shutdown).await,
+        None => gateway.serve(listener, shutdown).await,
+    };
     stop.send_replace(true);
     if let Err(error) = planner.await {
         tracing::error!(%error, "the planner ended badly");
@@ -82,40 +89,72 @@ async fn serve(args: ServerArgs) -> Result<(), Fatal> {
     served.map_err(|error| Fatal::new("serve", error))
 }
 
-/// Completes with SIGTERM or SIGINT.
-async fn wait_for_signal(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+fn address(listener: &TcpListener) -> Result<SocketAddr, Fatal> {
+    let address = listener.local_addr();
+    address.map_err(|error| Fatal::new("listen", error))
+}
+
+/// The certificate that was asked for; `None`: plain HTTP.
+fn certificate(
+    args: &ServerArgs,
+    listener: &TcpListener,
+    directories: &Directories,
+    clock: &dyn Clock,
+) -> Result<Option<Certificate>, Fatal> {
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(chain), Some(key)) => Certificate::read(chain, key).map(Some),
+        _ if args.tls_self_signed => {
+            let names = certificate::names(address(listener)?, &args.domains);
+            Certificate::self_signed(directories.first()?, &names, clock.wall()).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 
-/// What a newcomer pastes next. Generated credentials are shown this once.
-fn greet(address: SocketAddr, root: Option<&(Credentials, Origin)>) {
-    let endpoint = format!("http://{address}");
-    console::line(format_args!("cairn is ready on {endpoint}"));
-    match root {
-        None => console::line("root credentials: those the environment gave at an earlier start"),
-        Some((_, Origin::Environment)) => console::line("root credentials: from the environment"),
-        Some((_, Origin::File)) => {
-            console::line(
-                "root credentials: as printed at the first start (kept in the first directory)",
-            );
+/// What the process listens to besides its port.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Fatal> {
+        let listen = |kind| signal(kind).map_err(|error| Fatal::new("signals", error));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Completes with SIGTERM or SIGINT; at SIGHUP the certificate is read again.
+    async fn until_stop(&mut self, certificate: Option<&Certificate>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => reload(certificate).await,
+            }
         }
-        Some((
-            Credentials {
-                access_key,
-                secret_key,
-            },
-            Origin::Generated,
-        )) => {
-            console::line(format_args!(
-                "\nroot credentials, generated and shown this once:\n\
-                 \n  export AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret_key} AWS_DEFAULT_REGION=us-east-1\n\
-                 \n  aws --endpoint-url {endpoint} s3 mb s3://first && aws --endpoint-url {endpoint} s3 cp README.md s3://first/\
-                 \n  curl --aws-sigv4 aws:amz:us-east-1:s3 --user $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY {endpoint}/first/README.md\
-                 \n  echo $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY > ~/.passwd-s3fs && chmod 600 ~/.passwd-s3fs && s3fs first /mnt -o url={endpoint},use_path_request_style\n"
-            ));
+    }
+}
+
+async fn reload(certificate: Option<&Certificate>) {
+    let Some(certificate) = certificate.cloned() else {
+        tracing::info!("SIGHUP: there is nothing to read again");
+        return;
+    };
+    let reading = tokio::task::spawn_blocking(move || {
+        certificate.reload().map(|()| certificate.tls.fingerprint())
+    });
+    match reading.await {
+        Ok(Ok(sha256)) => {
+            tracing::info!(sha256, "new connections get the certificate as it is now")
         }
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the certificate before it is still served");
+        }
+        Err(error) => tracing::error!(%error, "the certificate was not read"),
     }
 }

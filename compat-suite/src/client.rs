@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::call::Call;
 use crate::http::{Connection, HttpError, Response};
 use crate::sigv4::Credentials;
+use crate::tls::Trust;
 
 /// How long a read or write may hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,6 +17,7 @@ pub struct Client {
     credentials: Credentials,
     region: String,
     patience: Duration,
+    trust: Option<Trust>,
 }
 
 impl Client {
@@ -24,11 +26,36 @@ impl Client {
     /// # Errors
     /// The endpoint, where it is not of that form.
     pub fn new(endpoint: &str, access_key: &str, secret_key: &str) -> Result<Self, String> {
+        Self::at("http", endpoint, access_key, secret_key)
+    }
+
+    /// A client for `https://host:port` that trusts these certificates (PEM) and no others.
+    ///
+    /// # Errors
+    /// The endpoint or the certificates, where they are not what they should be.
+    pub fn over_tls(
+        endpoint: &str,
+        access_key: &str,
+        secret_key: &str,
+        certificates: &[u8],
+    ) -> Result<Self, String> {
+        let trust = Some(Trust::new(certificates)?);
+        let client = Self::at("https", endpoint, access_key, secret_key)?;
+        Ok(Self { trust, ..client })
+    }
+
+    fn at(
+        scheme: &str,
+        endpoint: &str,
+        access_key: &str,
+        secret_key: &str,
+    ) -> Result<Self, String> {
         let authority = endpoint
-            .strip_prefix("http://")
+            .strip_prefix(scheme)
+            .and_then(|rest| rest.strip_prefix("://"))
             .map(|rest| rest.trim_end_matches('/'));
         let authority = authority.filter(|rest| rest.contains(':') && !rest.contains('/'));
-        let authority = authority.ok_or_else(|| format!("not http://host:port: {endpoint}"))?;
+        let authority = authority.ok_or_else(|| format!("not {scheme}://host:port: {endpoint}"))?;
         Ok(Self {
             authority: authority.to_owned(),
             credentials: Credentials {
@@ -37,6 +64,7 @@ impl Client {
             },
             region: "us-east-1".to_owned(),
             patience: PATIENCE,
+            trust: None,
         })
     }
 
@@ -79,7 +107,7 @@ impl Client {
     /// # Errors
     /// [`HttpError::Connect`].
     pub fn connect(&self) -> Result<Connection, HttpError> {
-        Connection::open(&self.authority, self.patience)
+        Connection::open_to(&self.authority, self.patience, self.trust.as_ref())
     }
 
     /// Head and body of a call, signed now.

@@ -4,6 +4,8 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::tls::{Socket, Trust};
+
 /// Longest status or header line read.
 const LINE_MAX: u64 = 64 * 1024;
 /// Longest body kept in memory.
@@ -59,7 +61,7 @@ impl Response {
 /// One TCP connection to the server.
 #[derive(Debug)]
 pub struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Socket>,
 }
 
 impl Connection {
@@ -68,12 +70,27 @@ impl Connection {
     /// # Errors
     /// [`HttpError::Connect`].
     pub fn open(authority: &str, patience: Duration) -> Result<Self, HttpError> {
+        Self::open_to(authority, patience, None)
+    }
+
+    /// The same, over TLS where it is told whom to trust.
+    ///
+    /// # Errors
+    /// [`HttpError::Connect`], also where the server is not trusted.
+    pub fn open_to(
+        authority: &str,
+        patience: Duration,
+        trust: Option<&Trust>,
+    ) -> Result<Self, HttpError> {
         let stream = TcpStream::connect(authority).map_err(HttpError::Connect)?;
-        let set = stream
-            .set_nodelay(true)
-            .and_then(|()| stream.set_read_timeout(Some(patience)))
-            .and_then(|()| stream.set_write_timeout(Some(patience)));
-        set.map_err(HttpError::Connect)?;
+        let plain = Socket::Plain(stream);
+        plain.set_patience(patience).map_err(HttpError::Connect)?;
+        let stream = match (trust, plain) {
+            (Some(trust), Socket::Plain(stream)) => trust
+                .connect(authority, stream)
+                .map_err(HttpError::Connect)?,
+            (_, socket) => socket,
+        };
         Ok(Self {
             stream: BufReader::with_capacity(64 * 1024, stream),
         })
@@ -84,10 +101,9 @@ impl Connection {
     /// # Errors
     /// [`HttpError::Send`].
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
-        self.stream
-            .get_mut()
-            .write_all(bytes)
-            .map_err(HttpError::Send)
+        let socket = self.stream.get_mut();
+        let sent = socket.write_all(bytes).and_then(|()| socket.flush());
+        sent.map_err(HttpError::Send)
     }
 
     /// Sends a head and a body and reads the answer. A server may answer and close before it has

@@ -23,6 +23,7 @@ pub mod report;
 pub mod runner;
 pub mod sigv4;
 pub mod timestamp;
+pub mod tls;
 pub mod xml;
 
 pub use call::{Call, Payload, Signing};

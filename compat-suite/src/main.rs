@@ -1,6 +1,8 @@
 //! `cairn-compat-suite --endpoint http://host:port --access-key … --secret-key … [--filter TEXT]`
 //!
-//! What is not given is taken from `CAIRN_ENDPOINT`, `CAIRN_ACCESS_KEY` and `CAIRN_SECRET_KEY`.
+//! An `https://` endpoint needs `--cacert FILE`, the certificates (PEM) to trust.
+//! What is not given is taken from `CAIRN_ENDPOINT`, `CAIRN_ACCESS_KEY`, `CAIRN_SECRET_KEY`,
+//! `CAIRN_FILTER` and `CAIRN_CACERT`.
 //! `cairn-compat-suite report …` writes `REPORT.md` from runs of the public suite instead.
 //! The last line is `passed X of Y`; the exit code is 0 only where all passed.
 
@@ -12,11 +14,12 @@ use cairn_compat_suite::{Client, runner};
 
 mod write_report;
 
-const OPTIONS: [(&str, &str); 4] = [
+const OPTIONS: [(&str, &str); 5] = [
     ("--endpoint", "CAIRN_ENDPOINT"),
     ("--access-key", "CAIRN_ACCESS_KEY"),
     ("--secret-key", "CAIRN_SECRET_KEY"),
     ("--filter", "CAIRN_FILTER"),
+    ("--cacert", "CAIRN_CACERT"),
 ];
 
 fn main() -> ExitCode {
@@ -30,11 +33,14 @@ fn main() -> ExitCode {
     }
     let client = settings(arguments.into_iter()).and_then(|settings| {
         let given = |name: &str| settings.get(name).map(String::as_str).unwrap_or_default();
-        let client = Client::new(
-            given("--endpoint"),
-            given("--access-key"),
-            given("--secret-key"),
-        )?;
+        let (endpoint, cacert) = (given("--endpoint"), given("--cacert"));
+        let (access_key, secret_key) = (given("--access-key"), given("--secret-key"));
+        let client = if cacert.is_empty() {
+            Client::new(endpoint, access_key, secret_key)?
+        } else {
+            let trusted = std::fs::read(cacert).map_err(|why| format!("{cacert}: {why}"))?;
+            Client::over_tls(endpoint, access_key, secret_key, &trusted)?
+        };
         Ok((client, given("--filter").to_owned()))
     });
     match client {

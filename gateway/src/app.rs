@@ -29,6 +29,10 @@ use crate::{admin, cas, health, pipeline};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
+/// Stands on a request that came over TLS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Secure;
+
 fn draw_id(inner: &Inner) -> RequestId {
     let mut random = [0; 16];
     inner.entropy.fill(&mut random);

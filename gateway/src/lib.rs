@@ -25,6 +25,7 @@ mod pipeline;
 mod s3_api;
 mod serve;
 mod settings;
+pub mod tls;
 mod tuning;
 mod users;
 

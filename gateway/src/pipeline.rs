@@ -24,7 +24,7 @@ use crate::body::Incoming;
 use crate::data::session::Entered;
 use crate::gateway::Inner;
 use crate::users::User;
-use crate::{error, s3_api};
+use crate::{app, error, s3_api};
 
 /// A request that may be carried out.
 pub(crate) struct Call {
@@ -33,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) authenticated: Authenticated,
     pub(crate) user: Arc<User>,
     pub(crate) op: Op,
+    /// `http`, or `https` where the request came over TLS.
+    pub(crate) scheme: &'static str,
     target: Target,
     /// The bucket, for every operation on one that exists.
     bucket: Option<wire::Bucket>,
@@ -55,6 +57,7 @@ pub(crate) async fn answer(
 
 /// Decides from the head alone whether the request may be carried out.
 async fn admit(gateway: &Arc<Inner>, parts: http::request::Parts) -> Result<Call, S3Error> {
+    let secure = parts.extensions.get::<app::Secure>().is_some();
     let head = Head::new(parts.method, &parts.uri, parts.headers)?;
     let (authenticated, user) = gateway.users.authenticate(&head).await?;
     let target = Target::parse(head.host(), head.path(), &gateway.hosts)?;
@@ -66,6 +69,7 @@ async fn admit(gateway: &Arc<Inner>, parts: http::request::Parts) -> Result<Call
         authenticated,
         user,
         op,
+        scheme: if secure { "https" } else { "http" },
         target,
         bucket: None,
     };

@@ -70,3 +70,24 @@ pub(crate) const READY_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) const DRAIN: Duration = Duration::from_secs(25);
 /// Pause after an accept that failed.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes an HTTP/2 client may send ahead on one stream: what one upload makes hyper hold.
+pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
+/// The same for all streams of a connection, so that one stalled upload does not stop the others.
+pub(crate) const CONNECTION_WINDOW: u32 = 2 << 20;
+/// Longest piece of an answer given to HTTP/2 at once.
+pub(crate) const STREAM_PIECE_LEN: usize = 16 << 10;
+/// Bytes of answers that one stream may hold unsent.
+pub(crate) const STREAM_SEND_LEN: usize = 64 << 10;
+/// Streams that a client opened and reset before they were looked at; one more ends the connection.
+pub(crate) const RESET_STREAMS_PENDING: usize = 20;
+/// Streams reset for the client's errors; one more ends the connection.
+pub(crate) const RESET_STREAMS_LOCAL: usize = 100;
+/// How often an HTTP/2 client is asked whether it is still there.
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long it has to say so.
+pub(crate) const PING_PATIENCE: Duration = Duration::from_secs(10);
+/// Time an idle HTTP/2 connection has to end after it was told to.
+pub(crate) const GOAWAY_PATIENCE: Duration = Duration::from_secs(10);
+/// A client's mistake about a port's protocol is logged once in so long.
+pub(crate) const MISTAKE_LOG_EVERY: Duration = Duration::from_secs(60);

@@ -14,3 +14,5 @@ mod lock;
 mod lost_shards;
 mod one_winner;
 mod start;
+mod tls;
+mod virtual_host;

@@ -141,8 +141,7 @@ impl Site {
         }
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let process = command.spawn().expect("the server starts");
-        let endpoint = format!("http://{listen}");
-        let client = Client::new(&endpoint, ACCESS_KEY, SECRET_KEY).expect("an endpoint");
+        let (endpoint, client) = self.reach(&listen);
         Server {
             site: self,
             process: Some(process),
@@ -152,12 +151,52 @@ impl Site {
     }
 }
 
+impl Site {
+    /// The certificate that clients of these servers must trust, where they speak HTTPS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<PathBuf> {
+        let mut arguments = self.arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--tls-cert" => return arguments.next().map(PathBuf::from),
+                "--tls-self-signed" => {
+                    let first = self.directories.first().expect("a directory");
+                    return Some(first.join("tls/certificate.pem"));
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Endpoint and client of a server that is starting: a certificate of its own making may have
+    /// to be waited for.
+    fn reach(&self, listen: &str) -> (String, Client) {
+        let Some(certificate) = self.certificate() else {
+            let endpoint = format!("http://{listen}");
+            let client = Client::new(&endpoint, ACCESS_KEY, SECRET_KEY).expect("an endpoint");
+            return (endpoint, client);
+        };
+        for _ in 0..START_TRIES {
+            if certificate.exists() {
+                break;
+            }
+            std::thread::sleep(TICK);
+        }
+        let trusted = std::fs::read(&certificate)
+            .unwrap_or_else(|why| panic!("{}: {why}\n{}", certificate.display(), self.printed()));
+        let endpoint = format!("https://{listen}");
+        let client = Client::over_tls(&endpoint, ACCESS_KEY, SECRET_KEY, &trusted);
+        (endpoint, client.expect("an endpoint"))
+    }
+}
+
 /// A running server; killed when dropped.
 #[derive(Debug)]
 pub struct Server<'s> {
     site: &'s Site,
     process: Option<Child>,
-    /// `http://127.0.0.1:port`.
+    /// `http://127.0.0.1:port`, or `https`.
     pub endpoint: String,
     /// Signs with the root credentials.
     pub client: Client,
@@ -213,6 +252,11 @@ impl Server<'_> {
     /// Where there is no such process.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
+    }
+
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
     }
 
     /// Waits for the end of a server that was told to stop.

@@ -155,7 +155,12 @@ impl Parts {
     }
 
     /// A gateway on this process's houses.
-    pub(super) fn gateway(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Gateway {
+    pub(super) fn gateway(
+        &self,
+        domains: Vec<String>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Gateway {
         let metadata: Arc<dyn MetadataService> = Arc::clone(&self.metadata) as _;
         let shards: Arc<dyn ShardService> = Arc::clone(&self.node) as _;
         let nodes = self
@@ -163,7 +168,11 @@ impl Parts {
             .into_iter()
             .map(|disk| (disk, Arc::clone(&shards)))
             .collect();
-        Gateway::new(GatewaySettings::default(), clock, entropy, metadata, nodes)
+        let settings = GatewaySettings {
+            domains,
+            ..GatewaySettings::default()
+        };
+        Gateway::new(settings, clock, entropy, metadata, nodes)
     }
 
     /// Closes in reverse: the journal is sealed, the indexes are marked whole.

@@ -28,12 +28,17 @@ impl Head {
     ///
     /// # Errors
     /// `RequestHeaderSectionTooLarge`, `InvalidURI`, what [`Query::parse`] refuses, and
-    /// `InvalidArgument` for two hosts or a header that is given in the query too.
+    /// `InvalidArgument` for two hosts, a host that is not the URI's, or a header that is given in the query too.
     pub fn new(method: Method, uri: &Uri, headers: HeaderMap) -> Result<Self, S3Error> {
         check_bounds(uri, &headers)?;
         let query = Query::try_from(uri.query())?;
-        // HTTP/2 and absolute-form requests carry the host in the URI.
+        // HTTP/2 and absolute-form requests carry the host in the URI. Where both are there, someone
+        // before us may have gone by the other one.
         let host = match (single(&headers, HOST.as_str())?, uri.authority()) {
+            (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority.as_str()) => {
+                let message = "The Host must be the one of the request target.";
+                return Err(S3Error::argument("Host", host, message));
+            }
             (Some(host), _) => host.to_owned(),
             (None, Some(authority)) => authority.as_str().to_owned(),
             (None, None) => String::new(),

@@ -106,7 +106,8 @@ impl Target {
             .strip_prefix('/')
             .ok_or_else(|| S3Error::new(Code::InvalidURI))?;
         if let Some(label) = hosts.bucket_of(host) {
-            return Self::of(BucketName::parse(label)?, path);
+            // Host names have no case.
+            return Self::of(BucketName::parse(&label.to_ascii_lowercase())?, path);
         }
         if path.is_empty() {
             return Ok(Self::Service);

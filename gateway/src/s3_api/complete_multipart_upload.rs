@@ -64,7 +64,7 @@ fn respond(
 ) -> Result<Response, S3Error> {
     let (bucket, key) = (call.bucket_name()?.as_str(), call.key()?.as_str());
     let output = CompleteMultipartUploadOutput {
-        location: format!("http://{}{}", call.head.host(), call.head.path()),
+        location: format!("{}://{}{}", call.scheme, call.head.host(), call.head.path()),
         bucket: bucket.to_owned(),
         key: key.to_owned(),
         etag,

@@ -1,13 +1,13 @@
 //! A client's socket with patience: what neither hyper nor TCP limits.
 //!
 //! ```text
-//!   Idle ──first byte──> Head ──request parsed──> Busy ──answer sent──> Idle
-//!   60 s                 10 s                     the body's own rate
+//!   HTTP/1   Idle ──first byte──> Head ──request parsed──> Busy ──answer sent──> Idle
+//!            60 s                 10 s                     the body's own rate
+//!   HTTP/2   Idle ──first request──> Busy ──last answer sent──> Idle
 //! ```
 //!
 //! A client that sends nothing, sends its head too slowly, or does not take what is written is cut
-//! off. While a head passes it is also scanned for `Content-Length` beside `Transfer-Encoding`: hyper
-//! drops one of the two silently, and nobody could tell afterwards.
+//! off. HTTP/1 is also watched for its [`Framing`]: hyper is given one request at a time.
 
 use std::future::Future;
 use std::io;
@@ -16,14 +16,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::{Buf as _, BytesMut};
 use cairn_model::limits;
 use cairn_world::Clock;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+
+use super::framing::{Doubt, Framing};
+use crate::tuning;
 
 /// How long a client may leave hyper's full write buffer untouched.
 const WRITE_PATIENCE: Duration = Duration::from_secs(
     limits::BODY_RATE_WINDOW_SECS + super::BUFFER_LEN as u64 / limits::BODY_RATE_MIN,
 );
+/// What an HTTP/2 client says first.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The first byte of a TLS handshake.
+pub(super) const TLS_HANDSHAKE: u8 = 0x16;
 
 type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -34,90 +42,151 @@ enum Phase {
     Busy,
 }
 
+/// What a client speaks, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spoken {
+    Nothing,
+    Http1,
+    Http2,
+    Tls,
+}
+
+impl Spoken {
+    /// `None` while it could still be either.
+    fn of(first: &[u8]) -> Option<Self> {
+        if first.first() == Some(&TLS_HANDSHAKE) {
+            return Some(Self::Tls);
+        }
+        match (first.starts_with(PREFACE), PREFACE.starts_with(first)) {
+            (true, _) => Some(Self::Http2),
+            (false, true) => None,
+            (false, false) => Some(Self::Http1),
+        }
+    }
+}
+
+/// What is watched as it is read.
+#[derive(Debug)]
+enum Protocol {
+    Unknown,
+    Http1(Framing),
+    /// It frames its requests beyond doubt.
+    Http2,
+}
+
 /// What a connection and its requests know of each other.
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    scan: HeadScan,
-    /// Who waits to read. hyper asks for the next head before the answer to the last is sent, so
-    /// the patience for it must be begun anew when it is.
+    protocol: Protocol,
+    /// Requests whose answers are not sent yet, and since when there is none.
+    open: usize,
+    idle_since: Duration,
+    /// Who waits to read: hyper asks for the next head before the answer to the last is sent.
     reader: Option<Waker>,
+}
+
+impl State {
+    /// How many of the bytes that come next hyper may see now.
+    fn pass(&mut self, bytes: &[u8]) -> usize {
+        let passed = match &mut self.protocol {
+            Protocol::Http1(framing) => framing.pass(bytes),
+            Protocol::Unknown => bytes.len(),
+            Protocol::Http2 => return bytes.len(),
+        };
+        if self.phase == Phase::Idle && passed > 0 {
+            self.phase = Phase::Head;
+        }
+        passed
+    }
 }
 
 /// The requests' side of a connection.
 #[derive(Clone, Debug)]
-pub(super) struct Exchange(Arc<Mutex<State>>);
+pub(super) struct Exchange {
+    state: Arc<Mutex<State>>,
+    clock: Arc<dyn Clock>,
+}
 
 impl Exchange {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let state = State {
             phase: Phase::Idle,
-            scan: HeadScan::default(),
+            protocol: Protocol::Unknown,
+            open: 0,
+            idle_since: clock.monotonic(),
             reader: None,
-        })))
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            clock,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request's head is complete. Tells whether its framing is beyond doubt: not if it gave both
-    /// a length and a transfer encoding, and not if it could not be seen whole.
-    pub(super) fn begin(&self, has_transfer_encoding: bool) -> bool {
+    /// From now on it is HTTP/1: one request at a time. Time spent on its first bytes counts.
+    pub(super) fn http1(&self) {
+        self.state().protocol = Protocol::Http1(Framing::default());
+    }
+
+    /// From now on it is HTTP/2: many requests at once.
+    pub(super) fn http2(&self) {
+        let mut state = self.state();
+        state.phase = Phase::Idle;
+        state.protocol = Protocol::Http2;
+    }
+
+    /// A request's head is complete. Tells what is doubtful about its framing.
+    pub(super) fn begin(&self) -> Option<Doubt> {
         let mut state = self.state();
         state.phase = Phase::Busy;
-        let scan = std::mem::take(&mut state.scan);
-        !has_transfer_encoding || (scan.done && !scan.length)
+        state.open += 1;
+        match &mut state.protocol {
+            Protocol::Http1(framing) => framing.begin(),
+            Protocol::Unknown | Protocol::Http2 => None,
+        }
     }
 
     /// Its answer has been sent, or given up.
     pub(super) fn end(&self) {
         let mut state = self.state();
+        state.open = state.open.saturating_sub(1);
+        if state.open > 0 {
+            return;
+        }
         state.phase = Phase::Idle;
-        state.scan = HeadScan::default();
+        state.idle_since = self.clock.monotonic();
+        if let Protocol::Http1(framing) = &mut state.protocol {
+            framing.end();
+            if framing.in_head() {
+                state.phase = Phase::Head;
+            }
+        }
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }
     }
-}
 
-/// Looks for `Content-Length` in a head as it comes off the wire.
-#[derive(Debug, Default)]
-struct HeadScan {
-    /// The beginning of the current line.
-    line: Vec<u8>,
-    started: bool,
-    length: bool,
-    done: bool,
-}
-
-impl HeadScan {
-    /// Longer than any name looked for.
-    const LINE_KEPT: usize = 24;
-
-    fn feed(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            match byte {
-                _ if self.done => return,
-                b'\n' => self.end_line(),
-                byte if self.line.len() < Self::LINE_KEPT => self.line.push(*byte),
-                _ => {}
+    /// Completes once there has been no request for the idle time, or a little longer.
+    pub(super) async fn idle(&self) {
+        let patience = Duration::from_secs(limits::IDLE_TIMEOUT_SECS);
+        loop {
+            let left = {
+                let state = self.state();
+                let idle = self.clock.monotonic().saturating_sub(state.idle_since);
+                match state.open {
+                    0 => patience.saturating_sub(idle),
+                    _ => patience,
+                }
+            };
+            if left.is_zero() {
+                return;
             }
+            self.clock.sleep(left).await;
         }
-    }
-
-    fn end_line(&mut self) {
-        let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-        if line.is_empty() {
-            // Empty lines before the request line are skipped, as hyper does.
-            self.done = self.started;
-        } else {
-            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-            self.length |=
-                self.started && name.trim_ascii().eq_ignore_ascii_case(b"content-length");
-            self.started = true;
-        }
-        self.line.clear();
     }
 }
 
@@ -125,34 +194,43 @@ impl HeadScan {
 pub(super) struct Connection<S> {
     inner: S,
     exchange: Exchange,
-    clock: Arc<dyn Clock>,
+    /// Read, and not yet passed on.
+    kept: BytesMut,
     reading: Option<(Phase, Sleep)>,
     writing: Option<Sleep>,
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(inner: S, exchange: Exchange, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(inner: S, exchange: Exchange) -> Self {
         Self {
             inner,
             exchange,
-            clock,
+            kept: BytesMut::new(),
             reading: None,
             writing: None,
         }
     }
 
     /// The deadline of the phase: one for the whole of it, not one per byte.
-    fn read_deadline(&mut self, phase: Phase, context: &mut Context<'_>) -> Poll<io::Error> {
+    fn read_deadline(
+        &mut self,
+        phase: Phase,
+        is_h2: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Error> {
         let patience = match phase {
             Phase::Busy => {
                 self.reading = None;
                 return Poll::Pending;
             }
             Phase::Head => limits::HEADER_TIMEOUT_SECS,
+            // HTTP/2 is told first that it is over.
+            Phase::Idle if is_h2 => limits::IDLE_TIMEOUT_SECS + tuning::GOAWAY_PATIENCE.as_secs(),
             Phase::Idle => limits::IDLE_TIMEOUT_SECS,
         };
         if self.reading.as_ref().is_none_or(|(of, _)| *of != phase) {
-            self.reading = Some((phase, self.clock.sleep(Duration::from_secs(patience))));
+            let sleep = self.exchange.clock.sleep(Duration::from_secs(patience));
+            self.reading = Some((phase, sleep));
         }
         match &mut self.reading {
             Some((_, sleep)) => sleep
@@ -172,7 +250,7 @@ impl<S> Connection<S> {
             self.writing = None;
             return outcome;
         }
-        let clock = &self.clock;
+        let clock = &self.exchange.clock;
         let sleep = self
             .writing
             .get_or_insert_with(|| clock.sleep(WRITE_PATIENCE));
@@ -183,6 +261,55 @@ impl<S> Connection<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Connection<S> {
+    /// What the client speaks. Its bytes stay to be read.
+    pub(super) async fn sniff(&mut self) -> io::Result<Spoken> {
+        let mut first = BytesMut::new();
+        let spoken = loop {
+            if let Some(spoken) = Spoken::of(&first) {
+                break spoken;
+            }
+            let mut limited = (&mut *self).take((PREFACE.len() - first.len()) as u64);
+            if limited.read_buf(&mut first).await? == 0 {
+                break Spoken::Nothing;
+            }
+        };
+        self.kept = first;
+        Ok(spoken)
+    }
+
+    /// Reads, and keeps back what hyper may not see yet. `None`: nothing may pass before the answer
+    /// to the last request is sent.
+    fn poll_passing(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<Option<io::Result<()>>> {
+        if self.kept.is_empty() {
+            let before = buffer.filled().len();
+            let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
+            let read = buffer.filled().get(before..).unwrap_or_default();
+            if read.is_empty() {
+                return polled.map(Some);
+            }
+            let passed = self.exchange.state().pass(read);
+            self.kept
+                .extend_from_slice(read.get(passed..).unwrap_or_default());
+            buffer.set_filled(before + passed);
+            return Poll::Ready((passed > 0).then_some(Ok(())));
+        }
+        let shown = self.kept.len().min(buffer.remaining());
+        let shown = self.kept.get(..shown).unwrap_or_default();
+        let passed = self.exchange.state().pass(shown);
+        buffer.put_slice(shown.get(..passed).unwrap_or_default());
+        self.kept.advance(passed);
+        if self.kept.is_empty() {
+            self.kept = BytesMut::new();
+        }
+        Poll::Ready((passed > 0).then_some(Ok(())))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -190,22 +317,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut this.inner).poll_read(context, buffer);
-        let read = buffer.filled().get(before..).unwrap_or_default();
-        let phase = {
-            let mut state = this.exchange.state();
-            if state.phase != Phase::Busy && !read.is_empty() {
-                state.phase = Phase::Head;
-                state.scan.feed(read);
-            }
-            state.reader = polled.is_pending().then(|| context.waker().clone());
-            state.phase
-        };
-        if polled.is_ready() {
-            return polled;
+        if let Poll::Ready(Some(outcome)) = this.poll_passing(context, buffer) {
+            return Poll::Ready(outcome);
         }
-        this.read_deadline(phase, context).map(Err)
+        let (phase, is_h2) = {
+            let mut state = this.exchange.state();
+            state.reader = Some(context.waker().clone());
+            (state.phase, matches!(state.protocol, Protocol::Http2))
+        };
+        this.read_deadline(phase, is_h2, context).map(Err)
     }
 }
 
@@ -244,59 +364,4 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn scan(pieces: &[&[u8]]) -> HeadScan {
-        let mut scan = HeadScan::default();
-        pieces.iter().for_each(|piece| scan.feed(piece));
-        scan
-    }
-
-    #[test]
-    fn a_length_is_found_wherever_it_stands() {
-        let head = b"\r\nPUT /content-length:1 HTTP/1.1\r\nHost: a\r\ncOntent-length : 5\r\n\r\n";
-        assert!(scan(&[head]).length);
-        for cut in 0..head.len() {
-            let (one, two) = head.split_at(cut);
-            let scan = scan(&[one, two]);
-            assert!(scan.length && scan.done, "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn what_only_looks_like_one_is_none() {
-        let path = b"content-length: 1 HTTP/1.1\nX: content-length: 5\n\nContent-Length: 5\n\n";
-        let scan = scan(&[path]);
-        assert!(scan.done && !scan.length);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_taken_in_bounded_memory(bytes: Vec<u8>) {
-            let scan = scan(&[&bytes]);
-            prop_assert!(scan.line.len() <= HeadScan::LINE_KEPT);
-        }
-    }
-
-    #[test]
-    fn framing_in_doubt_is_told() {
-        let exchange = Exchange::new();
-        assert!(exchange.begin(false), "no transfer encoding: no doubt");
-        exchange.end();
-        assert!(!exchange.begin(true), "a head that was not seen");
-        exchange.end();
-        exchange
-            .state()
-            .scan
-            .feed(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
-        assert!(exchange.begin(true));
-        exchange.end();
-        exchange
-            .state()
-            .scan
-            .feed(b"PUT / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n");
-        assert!(!exchange.begin(true));
-    }
-}
+mod tests;

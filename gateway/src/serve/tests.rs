@@ -13,6 +13,11 @@ use super::*;
 use crate::fakes::client::wire_head;
 use crate::fakes::{Site, pattern};
 
+mod crowd;
+mod multiplexed;
+mod secure;
+mod wire;
+
 struct Served {
     site: Site,
     address: SocketAddr,
@@ -21,15 +26,21 @@ struct Served {
 }
 
 async fn served(data: u8, parity: u8) -> Served {
+    served_with(data, parity, None).await
+}
+
+async fn served_with(data: u8, parity: u8, tls: Option<Arc<Tls>>) -> Served {
     let site = Site::new(data, parity).with_bucket().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let gateway = site.gateway.clone();
     let serving = tokio::spawn(async move {
-        gateway
-            .serve(listener, async { stopped.await.unwrap_or(()) })
-            .await
+        let stopped = async { stopped.await.unwrap_or(()) };
+        match tls {
+            Some(tls) => gateway.serve_tls(listener, tls, stopped).await,
+            None => gateway.serve(listener, stopped).await,
+        }
     });
     Served {
         site,

@@ -115,6 +115,13 @@ pub const BODY_RATE_MIN: u64 = KIB;
 pub const BODY_RATE_WINDOW_SECS: u64 = 30;
 /// Open connections of a gateway.
 pub const CONNECTIONS_MAX: usize = 10_000;
+/// Requests in progress over HTTP/2, on all connections together; more get SlowDown. HTTP/1 has one
+/// per connection.
+pub const STREAMS_MAX: usize = 10_000;
+/// Requests in progress on one HTTP/2 connection.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 100;
+/// Seconds a client has for its TLS handshake.
+pub const TLS_HANDSHAKE_TIMEOUT_SECS: u64 = 10;
 /// Requests with a body in progress at once; more get SlowDown.
 pub const UPLOADS_MAX: usize = 512;
 /// Stripes one request may buffer.

@@ -55,6 +55,17 @@ fn two_hosts_are_refused() {
 }
 
 #[test]
+fn a_host_that_is_not_the_targets_is_refused() {
+    let target = "http://h:9000/b";
+    assert_eq!(
+        code(target, &[("host", "other:9000")]),
+        Code::InvalidArgument
+    );
+    assert_eq!(code(target, &[("host", "h")]), Code::InvalidArgument);
+    assert_eq!(head("GET", target, &[("host", "H:9000")]).host(), "H:9000");
+}
+
+#[test]
 fn heads_are_bounded() {
     let long = format!("/{}", "a".repeat(URI_LEN_MAX));
     assert_eq!(code(&long, &[]), Code::InvalidURI);

@@ -88,7 +88,7 @@ fn virtual_host_takes_the_bucket_from_the_host() {
         parse("my.bucket.s3.example.com:9000", "/").unwrap().kind(),
         Kind::Bucket
     );
-    let (bucket, key) = object(parse("abc.S3.EXAMPLE.com", "/a/b%2Fc").unwrap());
+    let (bucket, key) = object(parse("aBC.S3.EXAMPLE.com", "/a/b%2Fc").unwrap());
     assert_eq!((bucket.as_str(), key.as_str()), ("abc", "a/b/c"));
     // Not ours: path style.
     assert_eq!(parse("10.0.0.1:9000", "/abc").unwrap().kind(), Kind::Bucket);
