@@ -19,6 +19,7 @@ mod data;
 mod error;
 mod gateway;
 mod health;
+mod json;
 mod metadata;
 mod metrics;
 mod pipeline;

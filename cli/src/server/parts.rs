@@ -76,7 +76,11 @@ fn storage_node(
         &settings,
         entropy,
     )
-    .map_err(|error| Fatal::new("storage", error))?;
+    // None could be opened, and this is what was said of the first.
+    .map_err(|error| match directories.first() {
+        Ok(first) => Fatal::new(first.display(), error),
+        Err(none) => none,
+    })?;
     for status in node.disks() {
         if status.state != DiskState::Ready {
             let dir = directories.paths.get(status.position);

@@ -112,6 +112,11 @@ const TABLE: &[(&str, Rule)] = &[
         Already(&["requester"], &[], Code::InvalidArgument),
     ),
     (
+        // No destination of notifications is taken, so none is left to validate.
+        "skip-destination-validation",
+        Already(BOOLEAN, &[], Code::InvalidArgument),
+    ),
+    (
         "optional-object-attributes",
         Already(&["RestoreStatus"], &[], Code::InvalidArgument),
     ),

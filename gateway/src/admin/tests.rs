@@ -78,6 +78,7 @@ async fn what_is_no_user_is_refused() {
     for document in [
         "",
         "{}",
+        r#"["x","","","abc","12345678"]"#,
         r#"{"id":"x","access_key":"ab","secret_key":"12345678"}"#,
         r#"{"id":"x","access_key":"abc","secret_key":"1234567"}"#,
         r#"{"id":"","access_key":"abc","secret_key":"12345678"}"#,

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::{Refused, admit, answer};
 use crate::error;
 use crate::gateway::Inner;
+use crate::json;
 use crate::metadata::CommitError;
 
 /// A user as it is added.
@@ -33,8 +34,7 @@ struct NewUser {
 
 impl NewUser {
     fn parse(document: &Bytes) -> Result<Self, Refused> {
-        let user: Self = serde_json::from_slice(document)
-            .map_err(|error| Refused::invalid(format!("not a user: {error}")))?;
+        let user: Self = json::read(document, "a user").map_err(Refused::invalid)?;
         let (shortest, longest) = limits::ACCESS_KEY_LEN;
         let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         let refuse = |what: &str| Err(Refused::invalid(what));

@@ -1,16 +1,14 @@
 //! The JSON that clients send. Pure; fields that are not known are refused, like everything else
 //! that is not understood.
 
-use std::marker::PhantomData;
-
 use cairn_model::{Sha256, limits};
 use cairn_s3::object_headers::ObjectHeaders;
 use http::{HeaderName, HeaderValue};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::EMPTY;
 use super::refusal::Refused;
+use crate::json::{self, Fields};
 
 /// Most entries of an object's metadata: as many headers its answers have.
 const METADATA_MAX: usize = limits::HEADERS_COUNT_MAX / 2;
@@ -40,33 +38,6 @@ impl<'de> Deserialize<'de> for Hash {
     }
 }
 
-/// A JSON object and nothing else: serde would take an array of the fields' values as well.
-struct Fields<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fields<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Named<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Named<T> {
-            type Value = Fields<T>;
-
-            fn expecting(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                to.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Fields<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Fields)
-            }
-        }
-        from.deserialize_map(Named(PhantomData))
-    }
-}
-
-fn read<T: DeserializeOwned>(document: &[u8], what: &str) -> Result<T, Refused> {
-    serde_json::from_slice(document)
-        .map(|Fields(value)| value)
-        .map_err(|error| Refused::invalid(format!("not {what}: {error}")))
-}
-
 /// `{"chunks":["64 digits", ...]}`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MissingQuery {
@@ -85,7 +56,7 @@ impl MissingQuery {
         struct Wire {
             chunks: Vec<Hash>,
         }
-        let wire: Wire = read(document, "a list of chunks")?;
+        let wire: Wire = json::read(document, "a list of chunks").map_err(Refused::invalid)?;
         check_count(wire.chunks.len(), limits::CAS_MISSING_MAX)?;
         let chunks = wire.chunks.into_iter().map(|hash| hash.0).collect();
         Ok(Self { chunks })
@@ -130,7 +101,7 @@ impl ObjectQuery {
             #[serde(default)]
             metadata: Pairs,
         }
-        let wire: Wire = read(document, "an object")?;
+        let wire: Wire = json::read(document, "an object").map_err(Refused::invalid)?;
         check_count(wire.chunks.len(), limits::CAS_OBJECT_CHUNKS_MAX)?;
         let pieces = wire.chunks.into_iter();
         let chunks = pieces.map(|Fields(piece)| piece_of(piece.sha256.0, piece.length));
@@ -256,7 +227,7 @@ impl TokenQuery {
         }
         let wire: Wire = match document {
             [] => Wire::default(),
-            _ => read(document, "a wish for a token")?,
+            _ => json::read(document, "a wish for a token").map_err(Refused::invalid)?,
         };
         let expires_in = wire.expires_in.unwrap_or(limits::TOKEN_SECS_DEFAULT);
         if !(1..=limits::TOKEN_SECS_MAX).contains(&expires_in) {
