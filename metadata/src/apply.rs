@@ -32,6 +32,7 @@ mod copies;
 mod garbage;
 mod leases;
 mod manifests;
+mod nodes;
 mod objects;
 mod pins;
 mod sessions;
@@ -218,6 +219,11 @@ fn run(txn: &mut Transaction<'_>, context: &Context, command: Command) -> Result
         Command::BeginDelete(command) => garbage::begin_delete(txn, &command),
         Command::FinishDelete(command) => garbage::finish_delete(txn, &command),
         Command::JudgeOrphans(command) => garbage::judge_orphans(txn, context, &command),
+        Command::PutJoinToken(command) => nodes::put_token(txn, context, &command),
+        Command::RegisterNode(command) => nodes::register(txn, context, command),
+        Command::MoveNode(command) => nodes::relocate(txn, command),
+        Command::AddDisks(command) => nodes::add_disks(txn, context, command),
+        Command::PlaceTable(command) => nodes::place(txn, context, &command),
         Command::PinRead(command) => pins::pin(txn, context, &command),
         Command::MarkSuspect(command) => chunks::mark_suspect(txn, &command),
         Command::PutLeases(command) => leases::put(txn, context, command),

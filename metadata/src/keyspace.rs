@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod condemned;
 pub mod lease;
 pub mod manifest;
+pub mod node;
 pub mod object;
 pub mod partition;
 pub mod pin;

@@ -63,11 +63,16 @@ impl View {
     /// Reads the answer to GetCluster.
     ///
     /// # Errors
-    /// `Unavailable` before the cluster is initialised, `Protocol` for what makes no sense.
+    /// `Unavailable` before the cluster is initialised and placed, `Protocol` for what makes no sense.
     pub(crate) fn read(answer: wire::ClusterAnswer) -> Result<Self, QueryError> {
         if answer.cluster.is_empty() {
             return Err(QueryError::Unavailable(
                 "the cluster is not initialised".to_owned(),
+            ));
+        }
+        if answer.partitions.is_empty() {
+            return Err(QueryError::Unavailable(
+                "the cluster waits for its disks".to_owned(),
             ));
         }
         let class = answer.classes.first().ok_or(MALFORMED)?;
@@ -266,6 +271,14 @@ mod tests {
         assert_eq!(view.coding(limits::SMALL_CHUNK_LEN - 1).data(), 1);
         assert_eq!(view.coding(1).parity(), 1);
         assert_eq!(view.domain(DiskId([0xee; 16])), None);
+    }
+
+    #[test]
+    fn a_cluster_without_a_table_is_not_ready() {
+        let mut born = answer();
+        born.partitions.clear();
+        let refused = View::read(born).unwrap_err();
+        assert!(matches!(refused, QueryError::Unavailable(_)), "{refused}");
     }
 
     #[test]

@@ -168,9 +168,8 @@ fn verify(txn: &Transaction<'_>, context: &Context, extent: &ExtentWrite) -> Res
         // A moved partition: the shards may lie on disks that have left. Written again, they do not.
         Some(row) if row.epoch != extent.epoch => refuse(Refusal::RetryUpload),
         Some(_) => Ok(coding),
-        None => Err(Stop::Halt(ApplyError::Inconsistent(
-            "a partition has no row",
-        ))),
+        // No table yet, so nothing can have been placed by it.
+        None => refuse(Refusal::RetryUpload),
     }
 }
 

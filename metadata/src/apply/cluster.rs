@@ -1,5 +1,6 @@
 //! The cluster's birth and its settings.
 
+use bytes::Bytes;
 use cairn_model::{Coding, limits};
 use cairn_wire::metadata::{InitCluster, PutSettings, Refusal, Reply, StorageClass};
 
@@ -31,9 +32,16 @@ pub(super) fn init(
     let Some(coding) = command.classes.first().and_then(coding_of) else {
         return malformed("storage class");
     };
-    let rows = table(&command, coding)?;
-    for (number, row) in (0_u32..).zip(&rows) {
-        txn.put(&PartitionKey(number), row);
+    if command.disks.len() > limits::DISKS_MAX {
+        return refuse(Refusal::TooMany);
+    }
+    // A cluster of many nodes is born before its disks have joined: its table comes by `PlaceTable`.
+    if !(command.disks.is_empty() && command.slots.is_empty()) {
+        let disks: Vec<Bytes> = command.disks.iter().map(|disk| disk.disk.clone()).collect();
+        let rows = table(&command.slots, &disks, coding, command.partition_bits)?;
+        for (number, row) in (0_u32..).zip(&rows) {
+            txn.put(&PartitionKey(number), row);
+        }
     }
     txn.set_generation(generation);
     let row = ClusterRow {
@@ -48,18 +56,22 @@ pub(super) fn init(
     Ok(Reply::default())
 }
 
-fn table(command: &InitCluster, coding: Coding) -> Result<Vec<PartitionRow>, Stop> {
-    let slots: Vec<usize> = command
-        .slots
+/// Reads a table: `slots` holds a big-endian u16 index into `disks` per slot, row by row.
+pub(super) fn table(
+    slots: &[u8],
+    disks: &[Bytes],
+    coding: Coding,
+    partition_bits: u32,
+) -> Result<Vec<PartitionRow>, Stop> {
+    let whole = slots.len().is_multiple_of(2);
+    let slots: Vec<usize> = slots
         .chunks(2)
         .map(|pair| {
             pair.iter()
                 .fold(0, |number, byte| (number << 8) | usize::from(*byte))
         })
         .collect();
-    if slots.len() != coding.shards() << command.partition_bits
-        || !command.slots.len().is_multiple_of(2)
-    {
+    if slots.len() != coding.shards() << partition_bits || !whole {
         return malformed("the partition table has another size");
     }
     let mut rows = Vec::with_capacity(slots.len() / coding.shards());
@@ -69,11 +81,14 @@ fn table(command: &InitCluster, coding: Coding) -> Result<Vec<PartitionRow>, Sto
             ..PartitionRow::default()
         };
         for index in chosen {
-            let Some(disk) = command.disks.get(*index) else {
+            let Some(disk) = disks.get(*index) else {
                 return malformed("the partition table names a disk that is none");
             };
-            row.current.push(disk.disk.clone());
-            row.next.push(bytes::Bytes::new());
+            if row.current.contains(disk) {
+                return malformed("two shards of a partition on one disk");
+            }
+            row.current.push(disk.clone());
+            row.next.push(Bytes::new());
         }
         rows.push(row);
     }

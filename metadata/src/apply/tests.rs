@@ -7,6 +7,7 @@ mod garbage;
 mod history;
 mod leases;
 mod mark;
+mod nodes;
 mod objects;
 mod pins;
 mod sessions;

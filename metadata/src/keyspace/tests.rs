@@ -10,6 +10,7 @@ use super::cluster::{ClusterKey, CountersKey, SettingsKey};
 use super::condemned::CondemnedKey;
 use super::lease::{LeaseEndKey, LeaseKey};
 use super::manifest::{ManifestKey, PageKey, ReleaseKey};
+use super::node::{JoinTokenKey, NodeKey};
 use super::object::ObjectKey;
 use super::partition::PartitionKey;
 use super::pin::{PinKey, PinTarget, SessionPinKey};
@@ -45,6 +46,8 @@ proptest! {
         round_trip(&CountersKey);
         round_trip(&SettingsKey);
         round_trip(&PartitionKey(small));
+        round_trip(&NodeKey(number));
+        round_trip(&JoinTokenKey(digest));
         round_trip(&UserKey(name.clone()));
         round_trip(&UserIdKey(name.clone()));
         round_trip(&SessionKey(number));
@@ -150,6 +153,8 @@ fn no_two_kinds_share_a_prefix() {
         ChunkKey::PREFIX,
         CondemnedKey::PREFIX,
         LeaseKey::PREFIX,
+        NodeKey::PREFIX,
+        JoinTokenKey::PREFIX,
         LeaseEndKey::PREFIX,
         PinKey::PREFIX,
         SessionPinKey::PREFIX,

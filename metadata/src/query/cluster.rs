@@ -6,6 +6,7 @@ use super::Rows;
 use crate::apply::ApplyError;
 use crate::keyspace::KeyKind as _;
 use crate::keyspace::cluster::{ClusterKey, CountersKey, SettingsKey};
+use crate::keyspace::node::NodeKey;
 use crate::keyspace::partition::PartitionKey;
 
 /// Everything a gateway needs; `cluster` is empty before `InitCluster`.
@@ -26,6 +27,10 @@ pub(super) fn get(rows: &Rows<'_>) -> Result<ClusterAnswer, ApplyError> {
             })
         })
         .collect::<Result<_, ApplyError>>()?;
+    let nodes = rows
+        .scan::<NodeKey>(&[NodeKey::PREFIX])
+        .map(|row| row.map(|(_, node)| node))
+        .collect::<Result<_, ApplyError>>()?;
     Ok(ClusterAnswer {
         cluster: cluster.cluster,
         generation: cluster.generation,
@@ -38,5 +43,6 @@ pub(super) fn get(rows: &Rows<'_>) -> Result<ClusterAnswer, ApplyError> {
         extra: settings.extra,
         time_ms: counters.time_ms,
         clock_suspended: counters.clock_suspended,
+        nodes,
     })
 }

@@ -32,6 +32,18 @@ pub const ENTRY_LEN_MAX: u64 = 256 * KIB;
 pub const ENTRY_CHUNK_COUNTERS_MAX: usize = 1_024;
 /// Extents of a manifest that lies in its object row.
 pub const ROW_EXTENTS_MAX: usize = 16;
+/// Processes of one cluster.
+pub const NODES_MAX: usize = 1_024;
+/// Disks of one cluster; their row is read with every view.
+pub const DISKS_MAX: usize = 2_048;
+/// Bytes of a node's address.
+pub const ADDRESS_LEN_MAX: usize = 256;
+/// Bytes of a zone's name.
+pub const ZONE_LEN_MAX: usize = 64;
+/// Join tokens that may be outstanding.
+pub const JOIN_TOKENS_MAX: usize = 256;
+/// Longest life of a join token.
+pub const JOIN_TOKEN_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// Chunks and manifests one long read pins when it moves to a newer session.
 pub const PIN_TARGETS_MAX: usize = ROW_EXTENTS_MAX;
 /// Extents in one manifest page.
@@ -182,6 +194,9 @@ const _: () = {
     assert!(OBJECT_LEN_MAX <= PUT_LEN_MAX * PARTS_MAX as u64);
     assert!(SESSION_SECS < SESSION_EXPIRY_SECS);
     assert!(SESSION_SECS < READ_REPIN_SECS);
+    assert!(DISKS_MAX <= u16::MAX as usize + 1);
+    // A table has two bytes a slot.
+    assert!((2 * SHARDS_MAX as usize) << PARTITION_BITS_DEFAULT < ENTRY_LEN_MAX as usize);
     assert!(LEASES_PER_ENTRY <= ENTRY_CHUNK_COUNTERS_MAX);
     assert!(LEASES_PER_ENTRY * 200 + 4_096 < ENTRY_LEN_MAX as usize);
     // A clock that jumps as far as is taken ends no lease early by much.
