@@ -8,8 +8,12 @@
 //! The checksum is CRC-32C over bytes 0..6 and the payload, its halves exclusive-or'd. TLS keeps
 //! strangers out; this finds a sender or receiver that lost its place in a stream.
 
+mod assembler;
+
 use cairn_model::limits;
 use crc_fast::{CrcAlgorithm, Digest};
+
+pub use assembler::{FrameAssembler, Step};
 
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 8;

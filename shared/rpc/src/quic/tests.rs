@@ -1,0 +1,5 @@
+//! Over real QUIC on loopback.
+
+mod admission;
+mod calls;
+mod rig;
