@@ -21,6 +21,7 @@ mod frames;
 mod heartbeat;
 mod hello;
 pub mod identity;
+mod metadata;
 mod peer;
 mod roles;
 #[cfg(test)]
@@ -36,5 +37,6 @@ pub use heartbeat::HeartbeatHandler;
 pub use hello::{Agreed, Versions};
 pub use identity::{Certificate, ClusterCa, ClusterId, Membership, NodeKey, Peer, PinnedMembers};
 pub use identity::{IdentityError, PublicKey, Role, Roles};
+pub use metadata::{MetadataClient, MetadataHandler};
 pub use peer::RemotePeer;
 pub use tls::Identity;

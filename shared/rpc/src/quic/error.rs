@@ -7,21 +7,31 @@ use quinn::VarInt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The caller's roles do not include this call.
-    #[error("this role may not make this call")]
+    #[error("{}", self.text())]
     Role,
     /// The peer has no such service.
-    #[error("the peer does not serve this call")]
+    #[error("{}", self.text())]
     Unserved,
     /// The peer could not read the call: a bug, or a version that should not have been agreed on.
-    #[error("the peer could not read the call")]
+    #[error("{}", self.text())]
     Malformed,
     /// Too many calls at once: later.
-    #[error("the peer is busy")]
+    #[error("{}", self.text())]
     Busy,
 }
 
 impl Refusal {
     const ALL: [Self; 4] = [Self::Role, Self::Unserved, Self::Malformed, Self::Busy];
+
+    /// What it says, for errors that take no other text.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Role => "this role may not make this call",
+            Self::Unserved => "the peer does not serve this call",
+            Self::Malformed => "the peer could not read the call",
+            Self::Busy => "the peer is busy",
+        }
+    }
 
     pub(crate) fn code(self) -> VarInt {
         VarInt::from_u32(match self {

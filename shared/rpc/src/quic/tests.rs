@@ -2,4 +2,5 @@
 
 mod admission;
 mod calls;
+mod metadata;
 mod rig;
