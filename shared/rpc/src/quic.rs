@@ -24,6 +24,7 @@ pub mod identity;
 mod metadata;
 mod peer;
 mod roles;
+mod shards;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -39,4 +40,5 @@ pub use identity::{Certificate, ClusterCa, ClusterId, Membership, NodeKey, Peer,
 pub use identity::{IdentityError, PublicKey, Role, Roles};
 pub use metadata::{MetadataClient, MetadataHandler};
 pub use peer::RemotePeer;
+pub use shards::{ShardClient, ShardHandler};
 pub use tls::Identity;

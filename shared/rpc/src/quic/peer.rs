@@ -233,6 +233,11 @@ pub(crate) struct ClientCall {
 }
 
 impl ClientCall {
+    /// Another time limit from here on.
+    pub(crate) fn until(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
+    }
+
     pub(crate) async fn send(&mut self, payload: Bytes) -> Result<(), CallError> {
         self.send_pieces(vec![payload]).await
     }

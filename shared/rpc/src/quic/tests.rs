@@ -4,3 +4,5 @@ mod admission;
 mod calls;
 mod metadata;
 mod rig;
+mod shards;
+mod store;
