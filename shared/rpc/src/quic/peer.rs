@@ -142,7 +142,7 @@ impl RemotePeer {
         Deadline::after(&self.dialer.party.clock, within)
     }
 
-    async fn link(&self, deadline: &Deadline) -> Result<Link, CallError> {
+    pub(crate) async fn link(&self, deadline: &Deadline) -> Result<Link, CallError> {
         let linked = deadline.bound(self.connected()).await;
         linked
             .unwrap_or_else(|| Err(NoLink("no connection in time".to_owned())))

@@ -2,6 +2,7 @@
 
 mod admission;
 mod calls;
+mod garbage;
 mod metadata;
 mod rig;
 mod shards;
