@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_model::limits;
 use cairn_wire::frame::FrameType;
+use cairn_world::sim::SimClock;
 use tokio::sync::Notify;
 
 use super::super::*;
-use super::rig::{Cluster, LONG, SERVER, heartbeats, loopback, serve};
+use super::rig::{CALLER, Cluster, LONG, SERVER, call_as, heartbeats, loopback, serve};
 
 /// Echoes; "hang" hangs, "long N" answers N bytes, "panic" panics.
 #[derive(Debug, Default)]
@@ -141,7 +142,7 @@ async fn a_peer_that_dies_leaves_the_outcome_unknown_and_is_called_again_when_ba
 }
 
 #[tokio::test]
-async fn nobody_there_is_never_reached_and_backed_off_from() {
+async fn nobody_there_is_never_reached() {
     let cluster = Cluster::new(1);
     // A socket that hears and never answers.
     let deaf = std::net::UdpSocket::bind(loopback()).unwrap();
@@ -153,24 +154,27 @@ async fn nobody_there_is_never_reached_and_backed_off_from() {
         matches!(outcome, Err(CallError::NotReached(_))),
         "{outcome:?}"
     );
+}
 
-    let unknown = caller.peer(SERVER, vec![]);
-    for _ in 0..2 {
-        let outcome = unknown.heartbeat(1, LONG).await;
-        let why = CallError::NotReached("no address is known".to_owned());
-        assert_eq!(outcome, Err(why));
-    }
-    // Within the backoff the new address is not tried; after it, it is.
-    let (_server, address) = cluster.server(heartbeats());
-    unknown.moved(vec![address]);
-    let reached = async {
-        while unknown.heartbeat(2, LONG).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+#[tokio::test]
+async fn a_peer_that_failed_is_left_alone_for_the_backoff() {
+    let cluster = Cluster::new(1);
+    let clock = Arc::new(SimClock::new());
+    let party = Party {
+        clock: clock.clone(),
+        ..cluster.party(cluster.identity(CALLER, &[Role::Gateway]))
     };
-    tokio::time::timeout(LONG, reached)
-        .await
-        .expect("it came back");
+    let caller = call_as(party);
+    let peer = caller.peer(SERVER, vec![]);
+    let none = Err(CallError::NotReached("no address is known".to_owned()));
+    assert_eq!(peer.heartbeat(1, LONG).await.map(|_| ()), none);
+    let (_server, address) = cluster.server(heartbeats());
+    peer.moved(vec![address]);
+    assert_eq!(peer.heartbeat(2, LONG).await.map(|_| ()), none);
+    clock.advance(Duration::from_millis(49));
+    assert_eq!(peer.heartbeat(3, LONG).await.map(|_| ()), none);
+    clock.advance(Duration::from_millis(51));
+    assert_eq!(peer.heartbeat(4, LONG).await.map(|_| ()), Ok(()));
 }
 
 #[tokio::test]
