@@ -1,9 +1,14 @@
 //! Compiles the `.proto` files with protox, so that no protoc is needed.
 
+const FILES: [&str; 3] = [
+    "proto/control.proto",
+    "proto/metadata.proto",
+    "proto/storage.proto",
+];
+
 fn main() {
     println!("cargo:rerun-if-changed=proto");
-    let files =
-        protox::compile(["proto/metadata.proto"], ["proto"]).expect("the .proto files compile");
+    let files = protox::compile(FILES, ["proto"]).expect("the .proto files compile");
     prost_build::Config::new()
         .bytes(["."])
         .enable_type_names()

@@ -26,6 +26,25 @@ pub const DATA_FRAME_LEN: u64 = 256 * KIB;
 
 /// Longest payload of one wire message.
 pub const WIRE_PAYLOAD_MAX: u64 = MIB;
+/// Longest answer of a call between processes, over all its frames.
+pub const RPC_ANSWER_LEN_MAX: usize = 16 << 20;
+/// Calls in progress at a process, from all peers together; more are turned away.
+pub const RPC_CALLS_MAX: usize = 8_192;
+/// Calls in progress on one connection; more wait at the caller.
+pub const RPC_CALLS_PER_CONNECTION_MAX: u32 = 4_096;
+/// Connections a process takes from peers.
+pub const RPC_CONNECTIONS_MAX: usize = 1_024;
+/// Bytes of requests in progress at a process; senders wait beyond it.
+pub const RPC_REQUEST_BYTES_MAX: u64 = 256 * MIB;
+/// Bytes of a shard sent ahead of what the storage node says it took.
+pub const RPC_UPLOAD_WINDOW: u64 = 4 * MIB;
+/// Deletes of one call; longer lists are several calls.
+pub const RPC_DELETES_MAX: usize = 4_096;
+/// Shards in one page of an inventory.
+pub const RPC_INVENTORY_MAX: usize = 8_192;
+/// Sessions of one keep-alive call; longer lists are several calls.
+pub const RPC_SESSIONS_MAX: usize = 65_536;
+
 /// Longest Raft entry, checked before it is proposed.
 pub const ENTRY_LEN_MAX: u64 = 256 * KIB;
 /// Chunk counters one entry may touch.
@@ -208,4 +227,14 @@ const _: () = {
     assert!(CAS_OBJECT_CHUNKS_MAX <= MANIFEST_PAGES_MAX * PAGE_EXTENTS_MAX);
     assert!(TOKEN_SECS_DEFAULT <= TOKEN_SECS_MAX);
     assert!(PARTITION_BITS_DEFAULT <= PARTITION_BITS_MAX);
+    assert!(DATA_FRAME_LEN <= WIRE_PAYLOAD_MAX);
+    assert!(RPC_REQUEST_BYTES_MAX >= 16 * WIRE_PAYLOAD_MAX);
+    // The window holds the longest cell and a frame behind it, else no cell would ever be whole.
+    assert!(RPC_UPLOAD_WINDOW >= CELL_LEN_MAX as u64 + 2 * DATA_FRAME_LEN);
+    assert!(RPC_DELETES_MAX * 64 + 64 < WIRE_PAYLOAD_MAX as usize);
+    assert!(RPC_INVENTORY_MAX * 72 + 64 < WIRE_PAYLOAD_MAX as usize);
+    assert!(RPC_SESSIONS_MAX * 10 + 64 < WIRE_PAYLOAD_MAX as usize);
+    assert!(
+        LIST_KEYS_MAX as usize * (KEY_LEN_MAX + OBJECT_HEADERS_MAX + 4_096) < RPC_ANSWER_LEN_MAX
+    );
 };

@@ -7,10 +7,11 @@ const RULE: &str = "dependencies";
 
 /// (outside crate, the only packages of ours whose product code may depend on it).
 /// The last two are oracles of tests (ADR 3); the admin client signs with the official signer.
-const ONLY: [(&str, &[&str]); 8] = [
+const ONLY: [(&str, &[&str]); 9] = [
     ("quinn", &["cairn-rpc"]),
     ("axum", &["cairn-gateway"]),
     ("rustls", &["cairn-rpc", "cairn-gateway"]),
+    ("rustls-webpki", &["cairn-rpc"]),
     ("sled", &["cairn-store"]),
     ("fjall", &["cairn-store"]),
     ("openraft", &["cairn-metadata"]),

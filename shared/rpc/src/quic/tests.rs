@@ -1,0 +1,9 @@
+//! Over real QUIC on loopback.
+
+mod admission;
+mod calls;
+mod garbage;
+mod metadata;
+mod rig;
+mod shards;
+mod store;

@@ -1,0 +1,35 @@
+//! Times and sizes of the transport that nobody outside need know. The bounds are in
+//! `cairn_model::limits`.
+
+use std::time::Duration;
+
+/// Largest UDP payload that discovery tries. Ten segments of it (quinn's most) must stay under
+/// 65,535 bytes, else sendmsg fails and is taken for loss.
+pub(crate) const MTU_MAX: u16 = 6_500;
+/// Unread bytes of one stream.
+pub(crate) const STREAM_WINDOW: u32 = 16 << 20;
+/// Unread bytes of one connection, and unacknowledged bytes sent.
+pub(crate) const CONNECTION_WINDOW: u32 = 64 << 20;
+/// Asked of the kernel, which gives what `net.core.rmem_max` allows.
+pub(crate) const SOCKET_BUFFER: usize = 8 << 20;
+/// A connection silent for this long is dead.
+pub(crate) const IDLE: Duration = Duration::from_secs(8);
+/// Sent on a connection without traffic.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// For a connection to be made, HELLO included, on either side.
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
+/// For the first frame of a call to arrive whole.
+pub(crate) const FIRST_FRAME: Duration = Duration::from_secs(30);
+/// Wait after the first failed connection; it doubles.
+pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+/// Longest wait between connections tried.
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// For connections to say goodbye.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
+
+const _: () = {
+    assert!(MTU_MAX as u32 * 10 < 65_535);
+    assert!(KEEP_ALIVE.as_millis() * 3 < IDLE.as_millis());
+    assert!(STREAM_WINDOW <= CONNECTION_WINDOW);
+    assert!(cairn_model::limits::RPC_UPLOAD_WINDOW < STREAM_WINDOW as u64);
+};
