@@ -17,6 +17,12 @@
 //! openraft, [`applier`] the state machine, which [`commit`] turns into batches for [`stores`];
 //! [`host`] opens all of it and proposes, [`reads`] confirms reads, [`housekeeping`] syncs, snapshots
 //! and purges.
+//!
+//! ```text
+//!  Network --call--> messages --bytes--> RaftTransport ~~~~> RaftHost::handle --> openraft, transfer
+//! ```
+//! Members speak through a [`RaftTransport`] that carries bytes: [`network`] calls, [`receiving`]
+//! answers, [`transfer`] takes in a snapshot piece by piece.
 
 mod applier;
 mod commit;
@@ -25,12 +31,16 @@ mod generations;
 mod host;
 mod housekeeping;
 mod log_storage;
+mod messages;
 pub mod network;
 mod reads;
 mod rebuild;
+mod receiving;
 mod rows;
 mod settings;
 mod stores;
+mod transfer;
+mod transport;
 mod types;
 
 pub use crate::journal::LogPosition;
@@ -43,6 +53,7 @@ pub use host::RaftHost;
 pub use log_storage::LogStorage;
 pub use rows::{RunningHash, StateHash};
 pub use settings::RaftSettings;
+pub use transport::{RaftTransport, TransportError};
 pub use types::{EntryBytes, Reply, TypeConfig};
 
 use bytes::Bytes;

@@ -1,5 +1,9 @@
-//! Three voters in one process, over a network of function calls.
+//! Several members in one process, on simulated clocks and disks, over a network that is as bad as
+//! a test wants it.
 
+#[cfg(test)]
+#[path = "raft_cluster/cluster.rs"]
+mod cluster;
 #[cfg(test)]
 #[path = "raft_cluster/network.rs"]
 mod network;

@@ -20,23 +20,26 @@ use super::errors::{
 use super::generations::{Generations, StoreFactory};
 use super::housekeeping::Housekeeper;
 use super::log_storage::LogStorage;
-use super::network::RaftNetwork;
+use super::network::Network;
 use super::reads::Reads;
 use super::rebuild;
 use super::rows::StateHash;
 use super::settings::RaftSettings;
 use super::stores::Stores;
+use super::transfer::Transfers;
+use super::transport::{Peers, RaftTransport};
 use super::types::{EntryBytes, Raft, TypeConfig, position};
 use crate::journal::Journal;
 use crate::snapshot::Shelf;
 
-struct Inner {
-    raft: Raft,
-    journal: Journal,
-    stores: Arc<Stores>,
-    clock: Arc<dyn Clock>,
-    settings: RaftSettings,
-    reads: Reads,
+pub(super) struct Inner {
+    pub(super) raft: Raft,
+    pub(super) journal: Journal,
+    pub(super) stores: Arc<Stores>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: RaftSettings,
+    pub(super) reads: Reads,
+    pub(super) transfers: Transfers,
     stop: watch::Sender<bool>,
     stopped: AtomicBool,
 }
@@ -51,7 +54,7 @@ impl Drop for Inner {
 /// A running voter. Clones share it.
 #[derive(Clone)]
 pub struct RaftHost {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl std::fmt::Debug for RaftHost {
@@ -68,14 +71,14 @@ impl RaftHost {
     ///
     /// # Errors
     /// See [`OpenError`]; nothing was acknowledged or voted.
-    pub async fn open<N: RaftNetwork>(
+    pub async fn open<T: RaftTransport>(
         settings: RaftSettings,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         stores: Arc<dyn StoreFactory>,
         mut machine: Box<dyn StateMachine>,
-        network: N,
+        transport: T,
     ) -> Result<Self, OpenError> {
         let config = config(&settings)?;
         let journal = Journal::open(disk.clone(), settings.journal.clone(), entropy.as_ref())?;
@@ -88,6 +91,15 @@ impl RaftHost {
         let stores = Arc::new(stores);
         let applier = Applier::new(stores.clone(), machine, Some(journal.clone()));
         let log = LogStorage::new(journal.clone());
+        let peers = Arc::new(Peers {
+            cluster_id: settings.cluster_id,
+            node_id: settings.node_id,
+            transport: Arc::new(transport),
+            clock: clock.clone(),
+            patience: settings.call_timeout,
+            inline: settings.inline,
+        });
+        let network = Network(peers.clone());
         let raft = Raft::new(settings.node_id, Arc::new(config), network, log, applier)
             .await
             .map_err(|error| OpenError::Io(error.to_string()))?;
@@ -101,7 +113,7 @@ impl RaftHost {
             stop: stopping,
         };
         tokio::spawn(housekeeper.run());
-        let reads = Reads::start(raft.clone());
+        let reads = Reads::start(raft.clone(), peers);
         let inner = Inner {
             raft,
             journal,
@@ -109,6 +121,7 @@ impl RaftHost {
             clock,
             settings,
             reads,
+            transfers: Transfers::default(),
             stop,
             stopped: AtomicBool::new(false),
         };
@@ -235,6 +248,11 @@ impl RaftHost {
         true
     }
 
+    /// Whether it was stopped, or stopped itself.
+    pub(super) fn is_halted(&self) -> bool {
+        self.inner.stopped.load(Ordering::Acquire)
+    }
+
     fn has_failed(&self) -> bool {
         use openraft::async_runtime::watch::WatchReceiver;
         let watch = self.inner.raft.metrics();
@@ -318,13 +336,13 @@ impl RaftHost {
         done.map_err(|error| UpkeepError(error.to_string()))
     }
 
-    /// openraft's handle, for the network side that hands it what peers send.
+    /// openraft's handle.
     #[must_use]
     pub fn raft(&self) -> &openraft::Raft<TypeConfig, Applier> {
         &self.inner.raft
     }
 
-    /// The snapshots, for the network side that receives them.
+    /// The snapshots.
     #[must_use]
     pub fn shelf(&self) -> &Shelf {
         &self.inner.stores.shelf
