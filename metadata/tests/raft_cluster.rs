@@ -2,8 +2,17 @@
 //! a test wants it.
 
 #[cfg(test)]
+#[path = "raft_cluster/agreement.rs"]
+mod agreement;
+#[cfg(test)]
 #[path = "raft_cluster/cluster.rs"]
 mod cluster;
+#[cfg(test)]
+#[path = "raft_cluster/faults.rs"]
+mod faults;
+#[cfg(test)]
+#[path = "raft_cluster/membership.rs"]
+mod membership;
 #[cfg(test)]
 #[path = "raft_cluster/network.rs"]
 mod network;

@@ -29,6 +29,19 @@ pub(super) const PIECES_IN_VAIN: u32 = 8;
 /// How often a sender asks whether the snapshot it has sent is installed.
 pub(super) const POLL_INSTALL: Duration = Duration::from_millis(50);
 
+/// Entries a learner may lack when it gets a vote.
+pub(super) const PROMOTE_LAG: u64 = 1_000;
+/// How often voters' hashes are compared, where there are new ones.
+pub(super) const COMPARE_EVERY: Duration = Duration::from_millis(500);
+/// How long voters may differ without a majority while others could still decide it.
+pub(super) const SPLIT_PATIENCE: Duration = Duration::from_secs(30);
+/// How often voters are asked what time it is.
+pub(super) const CLOCKS_EVERY: Duration = Duration::from_secs(2);
+/// How soon again where too few answered.
+pub(super) const CLOCKS_RETRY: Duration = Duration::from_millis(500);
+/// How long what they said is good for.
+pub(super) const CLOCKS_VALID: Duration = Duration::from_secs(15);
+
 const _: () = {
     // A message is its entries or its piece, and at most a few KiB around them.
     assert!(APPEND_MESSAGE_BYTES as u64 + 16 * limits::KIB <= limits::WIRE_PAYLOAD_MAX);
