@@ -17,6 +17,9 @@ mod membership;
 #[path = "raft_cluster/network.rs"]
 mod network;
 #[cfg(test)]
+#[path = "raft_cluster/refusals.rs"]
+mod refusals;
+#[cfg(test)]
 #[path = "raft_cluster/voters.rs"]
 mod voters;
 #[cfg(test)]
