@@ -17,32 +17,50 @@
 //! openraft, [`applier`] the state machine, which [`commit`] turns into batches for [`stores`];
 //! [`host`] opens all of it and proposes, [`reads`] confirms reads, [`housekeeping`] syncs, snapshots
 //! and purges.
+//!
+//! ```text
+//!  Network --call--> messages --bytes--> RaftTransport ~~~~> RaftHost::handle --> openraft, transfer
+//! ```
+//! Members speak through a [`RaftTransport`] that carries bytes: [`network`] calls, [`receiving`]
+//! answers, [`transfer`] takes in a snapshot piece by piece. [`members`] changes who they are,
+//! [`agreement`] compares what they came to, [`clocks`] what time they have.
 
+mod agreement;
 mod applier;
+mod clocks;
 mod commit;
 mod errors;
 mod generations;
 mod host;
 mod housekeeping;
 mod log_storage;
+mod members;
+mod messages;
 pub mod network;
 mod reads;
 mod rebuild;
+mod receiving;
 mod rows;
 mod settings;
 mod stores;
+mod transfer;
+mod transport;
 mod types;
 
 pub use crate::journal::LogPosition;
 pub use applier::Applier;
+pub use clocks::StampError;
 pub use errors::{
-    InitializeError, Member, OpenError, ProposeError, RaftMetrics, ReadError, UpkeepError,
+    InitializeError, Member, MembershipError, OpenError, ProposeError, RaftMetrics, ReadError,
+    UpkeepError,
 };
 pub use generations::StoreFactory;
 pub use host::RaftHost;
 pub use log_storage::LogStorage;
+pub use members::Members;
 pub use rows::{RunningHash, StateHash};
 pub use settings::RaftSettings;
+pub use transport::{RaftTransport, TransportError};
 pub use types::{EntryBytes, Reply, TypeConfig};
 
 use bytes::Bytes;

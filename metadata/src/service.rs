@@ -107,6 +107,24 @@ impl Metadata {
             .clear();
     }
 
+    fn not_leader(&self) -> MetadataError {
+        let metrics = self.host.metrics();
+        MetadataError::NotLeader {
+            leader: metrics.leader.filter(|leader| *leader != metrics.node_id),
+        }
+    }
+
+    /// The stamp of an entry proposed now.
+    fn stamp(&self) -> Result<u64, MetadataError> {
+        match self.host.stamp() {
+            Ok(stamp) => Ok(stamp),
+            Err(error) if self.host.is_leader() => {
+                Err(MetadataError::Unavailable(error.to_string()))
+            }
+            Err(_) => Err(self.not_leader()),
+        }
+    }
+
     fn hear(&self, sessions: &[u64]) {
         let now = self.clock.monotonic();
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,7 +142,7 @@ impl MetadataService for Metadata {
         operation: u64,
         command: Command,
     ) -> Result<Reply, MetadataError> {
-        let stamp_ms = self.clock.wall();
+        let stamp_ms = self.stamp()?;
         let entry = Entry {
             group: GROUP,
             stamp_ms,
@@ -170,6 +188,10 @@ impl MetadataService for Metadata {
     }
 
     async fn keep_alive(&self, sessions: &[u64]) -> Result<(), MetadataError> {
+        // Only the leader's memory counts.
+        if !self.host.is_leader() {
+            return Err(self.not_leader());
+        }
         self.hear(sessions);
         Ok(())
     }

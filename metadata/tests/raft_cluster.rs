@@ -1,8 +1,24 @@
-//! Three voters in one process, over a network of function calls.
+//! Several members in one process, on simulated clocks and disks, over a network that is as bad as
+//! a test wants it.
 
+#[cfg(test)]
+#[path = "raft_cluster/agreement.rs"]
+mod agreement;
+#[cfg(test)]
+#[path = "raft_cluster/cluster.rs"]
+mod cluster;
+#[cfg(test)]
+#[path = "raft_cluster/faults.rs"]
+mod faults;
+#[cfg(test)]
+#[path = "raft_cluster/membership.rs"]
+mod membership;
 #[cfg(test)]
 #[path = "raft_cluster/network.rs"]
 mod network;
+#[cfg(test)]
+#[path = "raft_cluster/refusals.rs"]
+mod refusals;
 #[cfg(test)]
 #[path = "raft_cluster/voters.rs"]
 mod voters;

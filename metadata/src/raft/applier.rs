@@ -155,7 +155,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
     }
 }
 
-fn raft_snapshot(handle: SnapshotHandle) -> io::Result<RaftSnapshot> {
+pub(super) fn raft_snapshot(handle: SnapshotHandle) -> io::Result<RaftSnapshot> {
     let meta = SnapshotMetaOf {
         last_log_id: handle.meta().position.map(log_id),
         last_membership: rows::membership(&handle.meta().membership).map_err(io::Error::other)?,

@@ -43,6 +43,10 @@ pub enum OpenError {
     /// The state machine refused its rows.
     #[error(transparent)]
     Machine(#[from] super::ApplyError),
+    /// A majority of the voters came to another state than this member: nothing it holds is to be
+    /// trusted. Rejoin under a new id, on an empty directory.
+    #[error("this member's state differs from the majority's at entry {0}")]
+    Diverged(u64),
     /// The settings cannot work.
     #[error("raft settings: {0}")]
     Settings(String),
@@ -115,6 +119,49 @@ pub enum InitializeError {
     /// The members cannot be a cluster of this node's.
     #[error("the members are no cluster: {0}")]
     Members(String),
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+/// Why the members are as they were, or may be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MembershipError {
+    /// Ask the leader.
+    #[error("this node is not the leader, {leader:?} is")]
+    NotLeader {
+        /// The leader, if known.
+        leader: Option<Member>,
+    },
+    /// The change before is not finished, or a new leader is not settled: try again.
+    #[error("another change of members is in progress")]
+    InProgress,
+    /// An id is used once.
+    #[error("id {0} is a member's, or none")]
+    IdInUse(u64),
+    /// There is no such member, or no such voter.
+    #[error("{0} is no member that could do that")]
+    NotAMember(u64),
+    /// It must catch up first.
+    #[error("member {id} lacks {entries} entries")]
+    Behind {
+        /// The member.
+        id: u64,
+        /// What it lacks.
+        entries: u64,
+    },
+    /// Nobody would be left to commit anything.
+    #[error("the last voter stays")]
+    LastVoter,
+    /// Hand leadership over first.
+    #[error("the leader does not remove itself")]
+    Leads,
+    /// Raft refuses it.
+    #[error("the change is refused: {0}")]
+    Refused(String),
+    /// It may have been made, or may yet be: look at the members.
+    #[error("the outcome of the change is unknown")]
+    Unknown,
     /// The node has stopped.
     #[error("the node has stopped")]
     Stopped,

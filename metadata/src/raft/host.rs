@@ -7,38 +7,53 @@ use cairn_world::{Clock, Disk, Entropy};
 use openraft::errors::{ClientWriteError, InitializeError as RaftInitializeError, RaftError};
 use openraft::{BasicNode, Config, ServerState, SnapshotPolicy};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 
 use super::StateMachine;
+use super::agreement::Comparer;
 use super::applier::{Applier, blocking};
+use super::clocks::{Clocks, watch_clocks};
 use super::errors::{
     InitializeError, Member, OpenError, ProposeError, RaftMetrics, ReadError, UpkeepError,
 };
 use super::generations::{Generations, StoreFactory};
 use super::housekeeping::Housekeeper;
 use super::log_storage::LogStorage;
-use super::network::RaftNetwork;
+use super::network::Network;
 use super::reads::Reads;
 use super::rebuild;
 use super::rows::StateHash;
 use super::settings::RaftSettings;
 use super::stores::Stores;
+use super::transfer::Transfers;
+use super::transport::{Peers, RaftTransport};
 use super::types::{EntryBytes, Raft, TypeConfig, position};
 use crate::journal::Journal;
 use crate::snapshot::Shelf;
 
-struct Inner {
-    raft: Raft,
-    journal: Journal,
-    stores: Arc<Stores>,
-    clock: Arc<dyn Clock>,
-    settings: RaftSettings,
-    reads: Reads,
+pub(super) struct Inner {
+    pub(super) raft: Raft,
+    pub(super) journal: Journal,
+    pub(super) stores: Arc<Stores>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: RaftSettings,
+    pub(super) reads: Reads,
+    pub(super) transfers: Transfers,
+    pub(super) peers: Arc<Peers>,
+    pub(super) clocks: Clocks,
+    /// Held while the members change.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// Why it stopped itself.
+    halted: Mutex<Option<String>>,
     stop: watch::Sender<bool>,
     stopped: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Inner {
@@ -51,7 +66,16 @@ impl Drop for Inner {
 /// A running voter. Clones share it.
 #[derive(Clone)]
 pub struct RaftHost {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
+}
+
+/// A host as its own background tasks know it: they do not keep it alive.
+pub(super) struct WeakHost(Weak<Inner>);
+
+impl WeakHost {
+    pub(super) fn get(&self) -> Option<RaftHost> {
+        self.0.upgrade().map(|inner| RaftHost { inner })
+    }
 }
 
 impl std::fmt::Debug for RaftHost {
@@ -68,14 +92,14 @@ impl RaftHost {
     ///
     /// # Errors
     /// See [`OpenError`]; nothing was acknowledged or voted.
-    pub async fn open<N: RaftNetwork>(
+    pub async fn open<T: RaftTransport>(
         settings: RaftSettings,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         stores: Arc<dyn StoreFactory>,
         mut machine: Box<dyn StateMachine>,
-        network: N,
+        transport: T,
     ) -> Result<Self, OpenError> {
         let config = config(&settings)?;
         let journal = Journal::open(disk.clone(), settings.journal.clone(), entropy.as_ref())?;
@@ -88,6 +112,15 @@ impl RaftHost {
         let stores = Arc::new(stores);
         let applier = Applier::new(stores.clone(), machine, Some(journal.clone()));
         let log = LogStorage::new(journal.clone());
+        let peers = Arc::new(Peers {
+            cluster_id: settings.cluster_id,
+            node_id: settings.node_id,
+            transport: Arc::new(transport),
+            clock: clock.clone(),
+            patience: settings.call_timeout,
+            inline: settings.inline,
+        });
+        let network = Network(peers.clone());
         let raft = Raft::new(settings.node_id, Arc::new(config), network, log, applier)
             .await
             .map_err(|error| OpenError::Io(error.to_string()))?;
@@ -101,7 +134,7 @@ impl RaftHost {
             stop: stopping,
         };
         tokio::spawn(housekeeper.run());
-        let reads = Reads::start(raft.clone());
+        let reads = Reads::start(raft.clone(), peers.clone());
         let inner = Inner {
             raft,
             journal,
@@ -109,12 +142,19 @@ impl RaftHost {
             clock,
             settings,
             reads,
+            transfers: Transfers::default(),
+            peers,
+            clocks: Clocks::default(),
+            changing: tokio::sync::Mutex::default(),
+            halted: Mutex::default(),
             stop,
             stopped: AtomicBool::new(false),
         };
         let host = Self {
             inner: Arc::new(inner),
         };
+        tokio::spawn(Comparer::new(host.weak()).run());
+        tokio::spawn(watch_clocks(host.weak()));
         host.stand_if_alone().await;
         Ok(host)
     }
@@ -198,6 +238,9 @@ impl RaftHost {
     /// See [`ReadError`].
     pub async fn read(&self) -> Result<Box<dyn View>, ReadError> {
         self.inner.reads.confirm().await?;
+        if self.is_halted() {
+            return Err(ReadError::Stopped);
+        }
         Ok(self.inner.stores.view())
     }
 
@@ -235,6 +278,37 @@ impl RaftHost {
         true
     }
 
+    /// Whether it was stopped, or stopped itself.
+    pub(super) fn is_halted(&self) -> bool {
+        self.inner.stopped.load(Ordering::Acquire)
+    }
+
+    pub(super) fn weak(&self) -> WeakHost {
+        WeakHost(Arc::downgrade(&self.inner))
+    }
+
+    /// Stops itself for good: it neither votes nor acknowledges nor answers from here on.
+    pub(super) async fn halt(&self, reason: String) {
+        tracing::error!(%reason, "this member halts");
+        self.inner.stopped.store(true, Ordering::Release);
+        *lock(&self.inner.halted) = Some(reason);
+        let _ = self.inner.raft.shutdown().await;
+    }
+
+    /// Halts: a majority of voters has another state at `index`, and this store must not be used again.
+    pub(super) async fn diverged(&self, index: u64) {
+        self.inner.stopped.store(true, Ordering::Release);
+        let stores = self.inner.stores.clone();
+        let mark = move || stores.mark_diverged(index).map_err(std::io::Error::other);
+        if let Err(error) = blocking(self.inner.settings.inline, mark).await {
+            tracing::error!(%error, "the divergence could not be noted");
+        }
+        self.halt(format!(
+            "a majority of voters has another state at entry {index}"
+        ))
+        .await;
+    }
+
     fn has_failed(&self) -> bool {
         use openraft::async_runtime::watch::WatchReceiver;
         let watch = self.inner.raft.metrics();
@@ -267,6 +341,7 @@ impl RaftHost {
         let watch = self.inner.raft.metrics();
         let metrics = watch.borrow_watched();
         let journal_failure = self.inner.journal.failure().map(|error| error.to_string());
+        let halted = lock(&self.inner.halted).clone();
         RaftMetrics {
             node_id: self.inner.settings.node_id,
             term: metrics.current_term,
@@ -277,7 +352,7 @@ impl RaftHost {
             snapshot: metrics.snapshot.as_ref().map(position),
             purged: journal.purged,
             journal: self.inner.journal.usage(),
-            failure: journal_failure.or_else(|| {
+            failure: halted.or(journal_failure).or_else(|| {
                 metrics
                     .running_state
                     .as_ref()
@@ -318,13 +393,13 @@ impl RaftHost {
         done.map_err(|error| UpkeepError(error.to_string()))
     }
 
-    /// openraft's handle, for the network side that hands it what peers send.
+    /// openraft's handle.
     #[must_use]
     pub fn raft(&self) -> &openraft::Raft<TypeConfig, Applier> {
         &self.inner.raft
     }
 
-    /// The snapshots, for the network side that receives them.
+    /// The snapshots.
     #[must_use]
     pub fn shelf(&self) -> &Shelf {
         &self.inner.stores.shelf

@@ -7,7 +7,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use tokio::sync::oneshot;
 
-use super::settings::READ_BYTES;
+use super::settings::{APPEND_BYTES, READ_BYTES};
 use super::types::{
     RaftEntry, RaftLogId, RaftVote, TypeConfig, entry_in, entry_out, log_id, position, vote_in,
     vote_out,
@@ -101,7 +101,7 @@ impl RaftLogReader<TypeConfig> for LogStorage {
     ) -> Result<Vec<RaftEntry>, io::Error> {
         let entries = self
             .journal
-            .entries(start..end, READ_BYTES)
+            .entries(start..end, APPEND_BYTES)
             .map_err(io::Error::other)?;
         entries.iter().map(entry_in).collect()
     }

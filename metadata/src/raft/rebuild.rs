@@ -159,11 +159,13 @@ pub(super) fn open_store(
     generations: &mut Generations,
 ) -> Result<(Arc<dyn OrderedStore>, Proof), OpenError> {
     let judged = generations.current().and_then(|store| {
+        let diverged = rows::diverged(store.view().as_ref())?;
         let proof = rows::prove(store.view().as_ref())?;
-        Ok((store, proof))
+        Ok((store, proof, diverged))
     });
     let reason = match judged {
-        Ok((store, proof)) => {
+        Ok((_, _, Some(index))) => return Err(OpenError::Diverged(index)),
+        Ok((store, proof, None)) => {
             match judge(&proof, &journal.state(), |index| journal.position(index)) {
                 Verdict::Keep => {
                     return Ok((store, proof.map_err(OpenError::Unrecoverable)?));

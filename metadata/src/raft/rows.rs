@@ -5,6 +5,7 @@
 //! 00 'm'               membership: last one applied
 //! 00 's'               synced:     position and hash up to which the last full sync reached
 //! 00 'i'               installed:  position of the snapshot this generation began with
+//! 00 'd'               diverged:   index at which a majority of voters had another hash
 //! 00 'k' index (8, BE) marker:     progress before and after one batch, until the next full sync
 //! 00 'h' slot (8, BE)  state hash: progress at a multiple of 1,000, a ring for comparing voters
 //! ```
@@ -27,6 +28,7 @@ const APPLIED: [u8; 2] = [HOST_PREFIX, b'a'];
 const MEMBERSHIP: [u8; 2] = [HOST_PREFIX, b'm'];
 const SYNCED: [u8; 2] = [HOST_PREFIX, b's'];
 const INSTALLED: [u8; 2] = [HOST_PREFIX, b'i'];
+const DIVERGED: [u8; 2] = [HOST_PREFIX, b'd'];
 const MARKER: u8 = b'k';
 const STATE_HASH: u8 = b'h';
 
@@ -148,6 +150,20 @@ pub(super) fn put_synced(batch: &mut Batch, synced: &Progress, markers: &[u64]) 
     for index in markers {
         batch.delete(numbered(MARKER, *index));
     }
+}
+
+/// Notes that a majority of voters has another state since `index`.
+pub(super) fn put_diverged(batch: &mut Batch, index: u64) {
+    batch.put(DIVERGED, index.to_be_bytes().to_vec());
+}
+
+/// The index at which a majority of voters was seen to have another state.
+pub(super) fn diverged(view: &dyn View) -> Result<Option<u64>, StoreError> {
+    let Some(row) = view.get(&DIVERGED)? else {
+        return Ok(None);
+    };
+    let index = <[u8; 8]>::try_from(row.as_ref()).map_err(|_| broken("divergence"))?;
+    Ok(Some(u64::from_be_bytes(index)))
 }
 
 fn broken(what: &str) -> StoreError {

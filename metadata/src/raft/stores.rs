@@ -156,6 +156,15 @@ impl Stores {
         Ok(())
     }
 
+    /// Notes in the store, for good, that a majority of voters has another state since `index`.
+    pub(super) fn mark_diverged(&self, index: u64) -> Result<(), StoreError> {
+        let current = lock(&self.current);
+        let mut batch = cairn_store::Batch::default();
+        rows::put_diverged(&mut batch, index);
+        current.store.commit(&batch)?;
+        current.store.persist()
+    }
+
     /// Applies entries with one store batch; their replies.
     pub(super) fn apply(
         &self,

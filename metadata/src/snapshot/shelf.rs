@@ -11,13 +11,13 @@ use super::{SnapshotError, SnapshotHandle, SnapshotMeta, writer};
 const PREFIX: &str = "snapshot-";
 const INCOMING: &str = "incoming-";
 
-/// Snapshots of one voter.
-#[derive(Debug)]
+/// Snapshots of one voter. Clones share them.
+#[derive(Clone, Debug)]
 pub struct Shelf {
     disk: Arc<dyn Disk>,
     dir: String,
     cluster_id: [u8; 16],
-    stock: Mutex<Stock>,
+    stock: Arc<Mutex<Stock>>,
 }
 
 #[derive(Debug, Default)]
@@ -64,10 +64,10 @@ impl Shelf {
             }
         }
         snapshots.sort_by_key(|snapshot| snapshot.meta().position);
-        let stock = Mutex::new(Stock {
+        let stock = Arc::new(Mutex::new(Stock {
             snapshots,
             next_incoming: 0,
-        });
+        }));
         Ok(Self {
             disk,
             dir: dir.to_owned(),
@@ -125,7 +125,7 @@ impl Shelf {
     ///
     /// # Errors
     /// The disk's.
-    pub fn receive(&self) -> Result<Incoming<'_>, SnapshotError> {
+    pub fn receive(&self) -> Result<Incoming, SnapshotError> {
         let number = {
             let mut stock = self.stock();
             stock.next_incoming += 1;
@@ -140,7 +140,7 @@ impl Shelf {
                 error,
             })?;
         Ok(Incoming {
-            shelf: self,
+            shelf: self.clone(),
             name,
             file,
             at: 0,
@@ -237,15 +237,27 @@ impl Shelf {
 
 /// A snapshot being written; dropped unfinished, it is gone.
 #[derive(Debug)]
-pub struct Incoming<'a> {
-    shelf: &'a Shelf,
+pub struct Incoming {
+    shelf: Shelf,
     name: String,
     file: Arc<dyn DiskFile>,
     at: u64,
     finished: bool,
 }
 
-impl Incoming<'_> {
+impl Incoming {
+    /// Bytes written so far.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.at
+    }
+
+    /// Whether nothing is written yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.at == 0
+    }
+
     /// Adds bytes, at most one wire message.
     ///
     /// # Errors
@@ -277,7 +289,7 @@ impl Incoming<'_> {
     }
 }
 
-impl Drop for Incoming<'_> {
+impl Drop for Incoming {
     fn drop(&mut self) {
         if !self.finished {
             // Where this fails the next opening removes it.

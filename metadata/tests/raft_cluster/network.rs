@@ -1,33 +1,72 @@
-//! Function calls between hosts, and cuts between them.
+//! A network between hosts of one process that loses, delays, repeats and cuts, by a seed.
 
-use cairn_metadata::raft::network::RaftSnapshot;
-use cairn_metadata::raft::{RaftHost, TypeConfig};
-use cairn_metadata::snapshot::SnapshotHandle;
-use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::RPCOption;
-use openraft::network::v2::RaftNetworkV2;
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
-};
-use openraft::{BasicNode, OptionalSend, RaftNetworkFactory};
+use async_trait::async_trait;
+use bytes::Bytes;
+use cairn_metadata::raft::{Member, RaftHost, RaftTransport, TransportError};
+use cairn_world::Entropy;
+use cairn_world::sim::SimEntropy;
+use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-type Vote = openraft::alias::VoteOf<TypeConfig>;
+/// How bad the network is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weather {
+    /// Calls of a thousand that never arrive, and answers too.
+    pub(crate) lost: u64,
+    /// Calls of a thousand that arrive a second time, later.
+    pub(crate) repeated: u64,
+    /// Longest delay of a call and of an answer.
+    pub(crate) delay: Duration,
+}
+
+/// What of a call is of interest here: a piece of a snapshot.
+#[derive(Clone, PartialEq, Message)]
+struct Peek {
+    #[prost(bytes = "bytes", optional, tag = "7")]
+    piece: Option<Bytes>,
+}
 
 /// Who is reachable.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Exchange(Arc<Mutex<Lines>>);
 
-#[derive(Default)]
 struct Lines {
     hosts: BTreeMap<u64, RaftHost>,
-    cut: BTreeSet<u64>,
-    snapshots: usize,
+    /// From, to.
+    cut: BTreeSet<(u64, u64)>,
+    weather: Weather,
+    random: SimEntropy,
+    /// Bytes of snapshot pieces that were sent on.
+    piece_bytes: u64,
+    /// Pieces go through until this many bytes have.
+    piece_limit: u64,
+    longest: usize,
+}
+
+/// What becomes of a call.
+struct Fate {
+    lost: bool,
+    answer_lost: bool,
+    repeated: bool,
+    there: Duration,
+    back: Duration,
 }
 
 impl Exchange {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Lines {
+            hosts: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            weather: Weather::default(),
+            random: SimEntropy::new(seed),
+            piece_bytes: 0,
+            piece_limit: u64::MAX,
+            longest: 0,
+        })))
+    }
+
     pub(crate) fn connect(&self, id: u64, host: RaftHost) {
         self.0.lock().unwrap().hosts.insert(id, host);
     }
@@ -36,23 +75,96 @@ impl Exchange {
         self.0.lock().unwrap().hosts.remove(&id);
     }
 
-    /// Nothing goes to or from `id`.
-    pub(crate) fn cut(&self, id: u64) {
-        self.0.lock().unwrap().cut.insert(id);
+    pub(crate) fn weather(&self, weather: Weather) {
+        self.0.lock().unwrap().weather = weather;
     }
 
-    pub(crate) fn mend(&self, id: u64) {
-        self.0.lock().unwrap().cut.remove(&id);
+    /// Nothing goes from `from` to `to`.
+    pub(crate) fn cut_way(&self, from: u64, to: u64) {
+        self.0.lock().unwrap().cut.insert((from, to));
     }
 
-    pub(crate) fn snapshots(&self) -> usize {
-        self.0.lock().unwrap().snapshots
+    /// Nothing goes between the two sides.
+    pub(crate) fn split(&self, one: &[u64], other: &[u64]) {
+        for a in one {
+            for b in other {
+                self.cut_way(*a, *b);
+                self.cut_way(*b, *a);
+            }
+        }
+    }
+
+    pub(crate) fn mend(&self) {
+        self.0.lock().unwrap().cut.clear();
+    }
+
+    pub(crate) fn piece_bytes(&self) -> u64 {
+        self.0.lock().unwrap().piece_bytes
+    }
+
+    pub(crate) fn limit_pieces(&self, bytes: u64) {
+        self.0.lock().unwrap().piece_limit = bytes;
+    }
+
+    /// Longest call seen.
+    pub(crate) fn longest(&self) -> usize {
+        self.0.lock().unwrap().longest
     }
 
     pub(crate) fn from(&self, from: u64) -> Caller {
         Caller {
             exchange: self.clone(),
             from,
+        }
+    }
+
+    pub(crate) fn below(&self, bound: u64) -> u64 {
+        self.0.lock().unwrap().below(bound)
+    }
+
+    fn host(&self, from: u64, to: u64) -> Result<RaftHost, TransportError> {
+        let lines = self.0.lock().unwrap();
+        if lines.cut.contains(&(from, to)) {
+            return Err(TransportError("cut".to_owned()));
+        }
+        let host = lines.hosts.get(&to).cloned();
+        host.ok_or_else(|| TransportError("down".to_owned()))
+    }
+
+    fn note(&self, call: &Bytes) -> Result<(), TransportError> {
+        let mut lines = self.0.lock().unwrap();
+        lines.longest = lines.longest.max(call.len());
+        if let Ok(Peek { piece: Some(piece) }) = Peek::decode(call.clone()) {
+            if lines.piece_bytes >= lines.piece_limit {
+                return Err(TransportError("the line broke".to_owned()));
+            }
+            lines.piece_bytes += piece.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn below(&mut self, bound: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.random.fill(&mut bytes);
+        u64::from_le_bytes(bytes) % bound.max(1)
+    }
+
+    fn delay(&mut self) -> Duration {
+        let longest = u64::try_from(self.weather.delay.as_micros()).unwrap();
+        // Most are quick.
+        let micros = self.below(longest + 1) * self.below(5) / 4;
+        Duration::from_micros(micros)
+    }
+
+    fn fate(&mut self) -> Fate {
+        Fate {
+            lost: self.below(1_000) < self.weather.lost,
+            answer_lost: self.below(1_000) < self.weather.lost,
+            repeated: self.below(1_000) < self.weather.repeated,
+            there: self.delay(),
+            back: self.delay(),
         }
     }
 }
@@ -63,104 +175,31 @@ pub(crate) struct Caller {
     from: u64,
 }
 
-/// The way from one host to another.
-pub(crate) struct Line {
-    exchange: Exchange,
-    from: u64,
-    to: u64,
-}
-
-impl Line {
-    fn host(&self) -> Result<RaftHost, Unreachable<TypeConfig>> {
-        let lines = self.exchange.0.lock().unwrap();
-        if lines.cut.contains(&self.from) || lines.cut.contains(&self.to) {
-            return Err(Unreachable::from_string("cut"));
+#[async_trait]
+impl RaftTransport for Caller {
+    async fn call(&self, target: &Member, call: Bytes) -> Result<Bytes, TransportError> {
+        let (from, to) = (self.from, target.id);
+        let fate = self.exchange.0.lock().unwrap().fate();
+        tokio::time::sleep(fate.there).await;
+        if fate.lost {
+            return std::future::pending().await;
         }
-        lines
-            .hosts
-            .get(&self.to)
-            .cloned()
-            .ok_or_else(|| Unreachable::from_string("down"))
-    }
-}
-
-impl RaftNetworkFactory<TypeConfig> for Caller {
-    type Network = Line;
-
-    async fn new_client(&mut self, to: u64, _node: &BasicNode) -> Line {
-        Line {
-            exchange: self.exchange.clone(),
-            from: self.from,
-            to,
+        let host = self.exchange.host(from, to)?;
+        self.exchange.note(&call)?;
+        if fate.repeated {
+            let (host, call) = (host.clone(), call.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(fate.there * 3 + fate.back).await;
+                host.handle(call).await
+            });
         }
-    }
-}
-
-fn refused(error: impl std::fmt::Display) -> Unreachable<TypeConfig> {
-    Unreachable::from_string(error.to_string())
-}
-
-impl RaftNetworkV2<TypeConfig> for Line {
-    type SnapshotData = SnapshotHandle;
-
-    async fn append_entries(
-        &mut self,
-        request: AppendEntriesRequest<TypeConfig>,
-        _option: RPCOption,
-    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let host = self.host()?;
-        Ok(host.raft().append_entries(request).await.map_err(refused)?)
-    }
-
-    async fn vote(
-        &mut self,
-        request: VoteRequest<TypeConfig>,
-        _option: RPCOption,
-    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let host = self.host()?;
-        Ok(host.raft().vote(request).await.map_err(refused)?)
-    }
-
-    async fn pre_vote(
-        &mut self,
-        request: VoteRequest<TypeConfig>,
-        _option: RPCOption,
-    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let host = self.host()?;
-        Ok(host.raft().pre_vote(request).await.map_err(refused)?)
-    }
-
-    async fn full_snapshot(
-        &mut self,
-        vote: Vote,
-        snapshot: RaftSnapshot,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
-        _option: RPCOption,
-    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let host = self.host()?;
-        self.exchange.0.lock().unwrap().snapshots += 1;
-        // As the wire will: piece by piece onto the receiver's own shelf.
-        let copy = {
-            let mut incoming = host.shelf().receive().map_err(refused)?;
-            let mut at = 0;
-            loop {
-                let piece = snapshot.snapshot.read(at).map_err(refused)?;
-                if piece.is_empty() {
-                    break;
-                }
-                at += piece.len() as u64;
-                incoming.write(&piece).map_err(refused)?;
-            }
-            incoming.finish().map_err(refused)?
-        };
-        let snapshot = RaftSnapshot {
-            meta: snapshot.meta,
-            snapshot: copy,
-        };
-        Ok(host
-            .raft()
-            .install_full_snapshot(vote, snapshot)
-            .await
-            .map_err(refused)?)
+        // Who asks may stop waiting; what has arrived is carried out all the same.
+        let answered = tokio::spawn(async move { host.handle(call).await }).await;
+        tokio::time::sleep(fate.back).await;
+        if fate.answer_lost {
+            return std::future::pending().await;
+        }
+        self.exchange.host(to, from)?;
+        answered.map_err(|error| TransportError(error.to_string()))
     }
 }
