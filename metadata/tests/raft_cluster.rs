@@ -23,6 +23,9 @@ mod refusals;
 #[path = "raft_cluster/voters.rs"]
 mod voters;
 #[cfg(test)]
+#[path = "raft_cluster/votes.rs"]
+mod votes;
+#[cfg(test)]
 #[path = "raft_host/world.rs"]
 #[expect(
     dead_code,

@@ -263,7 +263,7 @@ impl RaftHost {
         metrics.state != ServerState::Leader
             || metrics
                 .last_applied
-                .is_some_and(|id| id.leader_id.term == metrics.current_term)
+                .is_some_and(|id| id.leader_id == metrics.vote.leader_id)
     }
 
     /// Waits until [`RaftHost::is_ready`], no longer where the node has failed; whether it is.
