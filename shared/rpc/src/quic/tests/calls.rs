@@ -241,3 +241,23 @@ async fn many_calls_at_once_each_get_their_own_answer() {
     }
     assert_eq!(done, 1_000);
 }
+
+/// Without discovery a datagram has 1,200 bytes, and the measured throughput is out of reach.
+#[tokio::test]
+async fn datagrams_grow_to_what_the_path_takes() {
+    let cluster = Cluster::new(1);
+    let (_echo, dispatcher) = echoing();
+    let (_server, address) = cluster.server(dispatcher);
+    let caller = cluster.caller(&[Role::Gateway]);
+    let peer = caller.peer(SERVER, vec![address]);
+    let link = peer.link(&peer.deadline(LONG)).await.unwrap();
+    let grown = async {
+        while link.connection.stats().path.current_mtu < 6_000 {
+            let request = Bytes::from(vec![b'x'; 500_000]);
+            let answer = peer.call(FrameType::Metadata, request, LONG).await;
+            assert_eq!(answer.unwrap().len(), 500_000);
+        }
+    };
+    tokio::time::timeout(LONG, grown).await.unwrap();
+    assert!(link.connection.stats().path.current_mtu <= 6_500);
+}
