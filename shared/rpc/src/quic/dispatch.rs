@@ -96,12 +96,15 @@ impl ServerCall {
     /// # Errors
     /// [`Abort::Gone`].
     pub async fn send_long(&mut self, message: Bytes) -> Result<(), Abort> {
-        Ok(self.writer.send_long(self.kind, message).await?)
+        let sent = self.writer.send_long(self.kind, message).await;
+        sent.map_err(|_| Abort::Gone)
     }
 
     /// Sends one frame whose bytes lie in pieces.
     pub(crate) async fn send_pieces(&mut self, pieces: Vec<Bytes>) -> Result<(), Abort> {
-        Ok(self.writer.send_pieces(self.kind, pieces).await?)
+        // Never a refusal, whatever went wrong: by now something may have been done.
+        let sent = self.writer.send_pieces(self.kind, pieces).await;
+        sent.map_err(|_| Abort::Gone)
     }
 }
 
