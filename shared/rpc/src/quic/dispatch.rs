@@ -96,12 +96,15 @@ impl ServerCall {
     /// # Errors
     /// [`Abort::Gone`].
     pub async fn send_long(&mut self, message: Bytes) -> Result<(), Abort> {
-        Ok(self.writer.send_long(self.kind, message).await?)
+        let sent = self.writer.send_long(self.kind, message).await;
+        sent.map_err(|_| Abort::Gone)
     }
 
     /// Sends one frame whose bytes lie in pieces.
     pub(crate) async fn send_pieces(&mut self, pieces: Vec<Bytes>) -> Result<(), Abort> {
-        Ok(self.writer.send_pieces(self.kind, pieces).await?)
+        // Never a refusal, whatever went wrong: by now something may have been done.
+        let sent = self.writer.send_pieces(self.kind, pieces).await;
+        sent.map_err(|_| Abort::Gone)
     }
 }
 
@@ -129,13 +132,29 @@ pub(crate) struct Desk {
     budget: Budget,
 }
 
+/// What a process takes at once, from all its peers together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Calls; more are turned away.
+    pub(crate) calls: usize,
+    /// Bytes of their requests; more wait.
+    pub(crate) bytes: u64,
+}
+
+impl Bounds {
+    pub(crate) const HERE: Self = Self {
+        calls: limits::RPC_CALLS_MAX,
+        bytes: limits::RPC_REQUEST_BYTES_MAX,
+    };
+}
+
 impl Desk {
-    pub(crate) fn new(dispatcher: Dispatcher, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(dispatcher: Dispatcher, clock: Arc<dyn Clock>, bounds: Bounds) -> Self {
         Self {
             handlers: dispatcher.handlers,
             clock,
-            places: Arc::new(Semaphore::new(limits::RPC_CALLS_MAX)),
-            budget: Budget::new(limits::RPC_REQUEST_BYTES_MAX),
+            places: Arc::new(Semaphore::new(bounds.calls)),
+            budget: Budget::new(bounds.bytes),
         }
     }
 
@@ -168,9 +187,15 @@ impl Desk {
         let frame = match first {
             Some(Ok(Some(frame))) => frame,
             Some(Err(StreamError::Lost(_) | StreamError::Refused(_))) => return,
-            Some(Ok(None) | Err(StreamError::Malformed(_))) | None => {
+            Some(Ok(None) | Err(StreamError::Malformed(_))) => {
                 reader.refuse(Refusal::Malformed);
                 writer.refuse(Refusal::Malformed);
+                return;
+            }
+            // The caller stalls, or the process has no room for its request.
+            None => {
+                reader.refuse(Refusal::Busy);
+                writer.refuse(Refusal::Busy);
                 return;
             }
         };

@@ -11,7 +11,7 @@ use quinn::{Connection, Incoming, TokioRuntime};
 use tokio::sync::Semaphore;
 
 use super::deadline::Deadline;
-use super::dispatch::{Desk, Dispatcher};
+use super::dispatch::{Bounds, Desk, Dispatcher};
 use super::error::Close;
 use super::hello::{self, Agreed, Versions};
 use super::identity::{Membership, Peer};
@@ -61,7 +61,17 @@ impl Endpoint {
     /// # Errors
     /// What the operating system says of the socket.
     pub fn bind(address: SocketAddr, party: Party, serves: Option<Dispatcher>) -> io::Result<Self> {
-        let server = serves.is_some().then(|| {
+        let clock = Arc::clone(&party.clock);
+        let desk = serves.map(|dispatcher| Desk::new(dispatcher, clock, Bounds::HERE));
+        Self::bind_desk(address, party, desk)
+    }
+
+    pub(crate) fn bind_desk(
+        address: SocketAddr,
+        party: Party,
+        desk: Option<Desk>,
+    ) -> io::Result<Self> {
+        let server = desk.is_some().then(|| {
             let mut config = quinn::ServerConfig::with_crypto(party.identity.server());
             config.transport_config(transport::transport());
             config
@@ -73,9 +83,8 @@ impl Endpoint {
             Arc::new(TokioRuntime),
         )?;
         let party = Arc::new(party);
-        if let Some(dispatcher) = serves {
-            let desk = Arc::new(Desk::new(dispatcher, Arc::clone(&party.clock)));
-            tokio::spawn(accept(quic.clone(), Arc::clone(&party), desk));
+        if let Some(desk) = desk {
+            tokio::spawn(accept(quic.clone(), Arc::clone(&party), Arc::new(desk)));
         }
         Ok(Self { quic, party })
     }

@@ -1,6 +1,7 @@
 //! Over real QUIC on loopback.
 
 mod admission;
+mod bounds;
 mod calls;
 mod garbage;
 mod metadata;

@@ -202,3 +202,6 @@ pub(super) fn found_of(found: &wire::Found) -> Option<Vec<ShardFound>> {
     };
     found.shards.iter().map(shard).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::super::*;
 use super::rig::{CALLER, Cluster, LONG, SERVER, call_as, heartbeats, loopback, serve};
 
-/// Echoes; "hang" hangs, "long N" answers N bytes, "panic" panics.
+/// Echoes; "hang" hangs, "long N" answers N bytes, "frame N" in one frame, "panic" panics.
 #[derive(Debug, Default)]
 struct Echo {
     begun: Notify,
@@ -42,6 +42,9 @@ impl Handler for Echo {
             std::future::pending::<()>().await;
         }
         assert_ne!(text, "panic");
+        if let Some(len) = text.strip_prefix("frame ") {
+            return call.send(vec![9; len.parse().unwrap()].into()).await;
+        }
         match text.strip_prefix("long ") {
             Some(len) => call.send_long(vec![9; len.parse().unwrap()].into()).await,
             None => call.send(request).await,
@@ -207,6 +210,18 @@ async fn long_answers_come_whole_up_to_their_bound() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_sent_is_unknown_and_no_refusal() {
+    let cluster = Cluster::new(1);
+    let (_echo, dispatcher) = echoing();
+    let (_server, address) = cluster.server(dispatcher);
+    let caller = cluster.caller(&[Role::Gateway]);
+    let peer = caller.peer(SERVER, vec![address]);
+    assert_eq!(ask(&peer, "frame 1048576").await.unwrap().len(), 1 << 20);
+    let outcome = ask(&peer, "frame 1048577").await;
+    assert!(matches!(outcome, Err(CallError::Unknown(_))), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_gives_unknown_and_harms_nobody_else() {
     let cluster = Cluster::new(1);
     let (_echo, dispatcher) = echoing();
@@ -240,4 +255,24 @@ async fn many_calls_at_once_each_get_their_own_answer() {
         done += 1;
     }
     assert_eq!(done, 1_000);
+}
+
+/// Without discovery a datagram has 1,200 bytes, and the measured throughput is out of reach.
+#[tokio::test]
+async fn datagrams_grow_to_what_the_path_takes() {
+    let cluster = Cluster::new(1);
+    let (_echo, dispatcher) = echoing();
+    let (_server, address) = cluster.server(dispatcher);
+    let caller = cluster.caller(&[Role::Gateway]);
+    let peer = caller.peer(SERVER, vec![address]);
+    let link = peer.link(&peer.deadline(LONG)).await.unwrap();
+    let grown = async {
+        while link.connection.stats().path.current_mtu < 6_000 {
+            let request = Bytes::from(vec![b'x'; 500_000]);
+            let answer = peer.call(FrameType::Metadata, request, LONG).await;
+            assert_eq!(answer.unwrap().len(), 500_000);
+        }
+    };
+    tokio::time::timeout(LONG, grown).await.unwrap();
+    assert!(link.connection.stats().path.current_mtu <= 6_500);
 }
