@@ -231,23 +231,25 @@ fn release_pages(
 ) -> Result<(), Stop> {
     if last_reference(txn, manifest)? {
         let epoch = txn.counters().session;
-        queue_release(
-            txn,
-            manifest,
-            &ReleaseRow {
-                next: 0,
-                pages,
-                domain,
-                epoch,
-            },
-        );
+        queue_release(txn, epoch, manifest, pages, domain);
     }
     Ok(())
 }
 
-/// Queues pages to be released one entry each.
-pub(super) fn queue_release(txn: &mut Transaction<'_>, manifest: [u8; 16], row: &ReleaseRow) {
-    txn.put(&ReleaseKey(manifest), row);
+/// Queues pages to be released one entry each, once no session begun by `epoch` is open.
+pub(super) fn queue_release(
+    txn: &mut Transaction<'_>,
+    epoch: u64,
+    manifest: [u8; 16],
+    pages: u32,
+    domain: u64,
+) {
+    let row = ReleaseRow {
+        next: 0,
+        pages,
+        domain,
+    };
+    txn.put(&ReleaseKey { epoch, manifest }, &row);
 }
 
 /// Counts one reference down; true where it was the last.
@@ -275,11 +277,14 @@ pub(super) fn release_page(
     let Ok(manifest) = <[u8; 16]>::try_from(command.manifest.as_ref()) else {
         return malformed("a stamp is 16 bytes");
     };
-    let key = ReleaseKey(manifest);
+    let key = ReleaseKey {
+        epoch: command.epoch,
+        manifest,
+    };
     let Some(release) = txn.get(&key)?.filter(|row| row.next == command.page) else {
         return Ok(Reply::default()); // another proposal was faster
     };
-    let in_use = sessions::oldest_open(txn)?.is_some_and(|session| session <= release.epoch);
+    let in_use = sessions::oldest_open(txn)?.is_some_and(|session| session <= key.epoch);
     if in_use || pins::pinned(txn, &PinTarget::Manifest(manifest))? {
         return refuse(Refusal::TooSoon);
     }

@@ -6,7 +6,6 @@ use cairn_wire::metadata::{BeginSession, EndSession, Refusal, Reply};
 
 use super::{Context, Stop, Transaction, malformed, manifests, pins, refuse};
 use crate::keyspace::KeyKind as _;
-use crate::keyspace::manifest::ReleaseRow;
 use crate::keyspace::pin::SessionPinKey;
 use crate::keyspace::session::{OutcomeKey, SessionKey, SessionRow, StagedKey};
 
@@ -64,13 +63,8 @@ pub(super) fn end(
     let mut budget = limits::END_ROWS_PER_ENTRY;
     for (staged, staging) in txn.scan::<StagedKey>(&session_prefix::<StagedKey>(key.0), budget)? {
         txn.delete(&staged);
-        let release = ReleaseRow {
-            next: 0,
-            pages: staging.pages,
-            domain: staging.domain,
-            epoch: 0, // never attached: no read has seen it
-        };
-        manifests::queue_release(txn, staged.manifest, &release);
+        // Never attached: no read has seen it.
+        manifests::queue_release(txn, 0, staged.manifest, staging.pages, staging.domain);
         budget -= 1;
     }
     budget -= pins::unpin(txn, &session_prefix::<SessionPinKey>(key.0), budget)?;

@@ -18,14 +18,18 @@ use std::ops::Bound;
 
 use cairn_model::{Incarnation, SessionId};
 use cairn_store::{Change, Scan};
+use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::content::Place;
+use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    BeginSession, Claim, Coding, Content, CreateBucket, Disk, ExtentWrite, Extents, InitCluster,
-    PutObject, PutUser, StorageClass, User,
+    BeginSession, Claim, Coding, Content, CreateBucket, DeleteItem, DeleteObjects, Disk,
+    EndSession, ExtentWrite, Extents, GarbageAnswer, GetGarbage, InitCluster, PutObject, PutUser,
+    Query, StorageClass, User,
 };
 
 use super::*;
 use crate::keyspace::KeyKind;
+use crate::query;
 
 /// Rows in a plain map: the smallest store there is.
 #[derive(Clone, Default)]
@@ -118,6 +122,16 @@ impl State {
         reply
     }
 
+    /// What the garbage planner is told.
+    pub(crate) fn work(&self) -> GarbageAnswer {
+        let asked = Asked::GetGarbage(GetGarbage { limit: 100 });
+        let query = Query { query: Some(asked) };
+        match query::answer(self, query).unwrap().answer {
+            Some(Kind::Garbage(work)) => work,
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub(crate) fn begin(&mut self) -> u64 {
         self.done(Command::BeginSession(BeginSession {
             gateway: "test".into(),
@@ -183,6 +197,26 @@ impl State {
             .map(|(key, value)| (K::decode(key).unwrap(), K::decode_row(value).unwrap()))
             .collect()
     }
+}
+
+/// Deletes a key of the bucket `photos`.
+pub(crate) fn delete(key: &str) -> Command {
+    let item = DeleteItem {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        conditions: None,
+    };
+    Command::DeleteObjects(DeleteObjects {
+        bucket: 1,
+        items: vec![item],
+    })
+}
+
+/// A session's own end.
+pub(crate) fn end(target: u64) -> Command {
+    Command::EndSession(EndSession {
+        target,
+        expired: false,
+    })
 }
 
 pub(crate) fn init() -> Command {

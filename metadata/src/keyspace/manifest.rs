@@ -1,8 +1,8 @@
-//! `0x40` reference counts of shared manifests, `0x41` pages, `0x42` manifests being released.
+//! `0x40` reference counts of shared manifests, `0x41` pages, `0x43` manifests being released.
 
 use cairn_wire::metadata::{Checksum, Content, ExtentWrite};
 
-use super::{KeyKind, read_stamp, read_u32};
+use super::{KeyKind, read_stamp, read_u32, read_u64};
 
 /// A manifest. No row means exactly one reference: the object, part or page that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,9 +85,16 @@ impl KeyKind for PageKey {
     }
 }
 
-/// A manifest whose last reference is gone, released page by page.
+/// A manifest whose last reference is gone, released page by page. Oldest epoch first, so that what
+/// must still wait is behind all that need not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ReleaseKey(pub [u8; 16]);
+pub struct ReleaseKey {
+    /// The newest session when its last reference went: reads in it and those before it may still
+    /// need the pages. 0 where no read could ever see them.
+    pub epoch: u64,
+    /// The manifest.
+    pub manifest: [u8; 16],
+}
 
 /// How far the release is.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
@@ -101,23 +108,20 @@ pub struct ReleaseRow {
     /// The domain of its chunks.
     #[prost(uint64, tag = "3")]
     pub domain: u64,
-    /// The newest session when its last reference went: reads in it and those before it may still
-    /// need the pages. 0 where no read could ever see them.
-    #[prost(uint64, tag = "4")]
-    pub epoch: u64,
 }
 
 impl KeyKind for ReleaseKey {
-    const PREFIX: u8 = 0x42;
+    const PREFIX: u8 = 0x43;
     type Row = ReleaseRow;
 
     fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
+        out.extend_from_slice(&self.epoch.to_be_bytes());
+        out.extend_from_slice(&self.manifest);
     }
 
     fn read(fields: &[u8]) -> Option<Self> {
-        read_stamp(fields)
-            .filter(|(_, rest)| rest.is_empty())
-            .map(|(manifest, _)| Self(manifest))
+        let (epoch, rest) = read_u64(fields)?;
+        let (manifest, rest) = read_stamp(rest)?;
+        rest.is_empty().then_some(Self { epoch, manifest })
     }
 }

@@ -62,7 +62,7 @@ proptest! {
         round_trip(&DeadUploadKey(stamp));
         round_trip(&ManifestKey(stamp));
         round_trip(&PageKey { manifest: stamp, page: small });
-        round_trip(&ReleaseKey(stamp));
+        round_trip(&ReleaseKey { epoch: number, manifest: stamp });
         let chunk = ChunkId { domain: DomainId(number), sha256: Sha256(digest) };
         round_trip(&ChunkKey(chunk));
         for target in [PinTarget::Chunk(chunk), PinTarget::Manifest(stamp)] {

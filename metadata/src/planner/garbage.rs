@@ -32,6 +32,7 @@ pub fn plan(work: &GarbageAnswer) -> Vec<Command> {
         commands.push(Command::ReleasePage(ReleasePage {
             manifest: release.manifest.clone(),
             page: release.page,
+            epoch: release.epoch,
         }));
     }
     for items in work.deletable.chunks(limits::DELETE_CHUNKS_PER_ENTRY) {

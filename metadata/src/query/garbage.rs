@@ -35,15 +35,16 @@ pub(super) fn work(rows: &Rows<'_>, query: &GetGarbage) -> Result<GarbageAnswer,
     answer.leases = Some(leases(rows)?);
     for row in rows.scan::<ReleaseKey>(&[ReleaseKey::PREFIX]) {
         let (key, row) = row?;
-        if !free(rows, oldest, row.epoch, &PinTarget::Manifest(key.0))? {
-            continue;
-        }
-        if answer.releases.len() == limit {
+        if answer.releases.len() == limit || in_use(oldest, key.epoch) {
             break;
         }
+        if pinned(rows, &PinTarget::Manifest(key.manifest))? {
+            continue;
+        }
         answer.releases.push(ReleaseWork {
-            manifest: key.0.to_vec().into(),
+            manifest: key.manifest.to_vec().into(),
             page: row.next,
+            epoch: key.epoch,
         });
     }
     for row in rows
@@ -77,18 +78,14 @@ pub(super) fn work(rows: &Rows<'_>, query: &GetGarbage) -> Result<GarbageAnswer,
     Ok(answer)
 }
 
-/// Whether no open session can need what was let go of at `epoch`, and none pins it.
-fn free(
-    rows: &Rows<'_>,
-    oldest_open: Option<u64>,
-    epoch: u64,
-    target: &PinTarget,
-) -> Result<bool, QueryError> {
-    if oldest_open.is_some_and(|session| session <= epoch) {
-        return Ok(false);
-    }
+/// Whether an open session may need what was let go of at `epoch`, and at any later one.
+fn in_use(oldest_open: Option<u64>, epoch: u64) -> bool {
+    oldest_open.is_some_and(|session| session <= epoch)
+}
+
+fn pinned(rows: &Rows<'_>, target: &PinTarget) -> Result<bool, QueryError> {
     let pin = rows.scan::<PinKey>(&PinKey::of(target)).next();
-    Ok(pin.transpose()?.is_none())
+    Ok(pin.transpose()?.is_some())
 }
 
 /// The head of the index by end, and what its judge goes by.
@@ -113,8 +110,7 @@ fn condemned(
     for row in rows.scan::<CondemnedKey>(&[CondemnedKey::PREFIX]) {
         let (key, row) = row?;
         // A few pinned ones at the front must not hide what is behind them.
-        let pinned = !row.deleting && !free(rows, None, 0, &PinTarget::Chunk(key.chunk))?;
-        if pinned {
+        if !row.deleting && pinned(rows, &PinTarget::Chunk(key.chunk))? {
             continue;
         }
         if answer.condemned == most {
@@ -129,7 +125,7 @@ fn condemned(
         };
         if row.deleting {
             answer.deleting.push(item);
-        } else if oldest_open.is_none_or(|session| session > key.epoch) {
+        } else if !in_use(oldest_open, key.epoch) {
             answer.deletable.push(item);
         }
     }

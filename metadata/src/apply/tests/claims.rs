@@ -1,6 +1,6 @@
 //! Extents that bring no bytes: they claim a chunk that is stored.
 
-use cairn_wire::metadata::{DeleteItem, DeleteObjects, MarkSuspect};
+use cairn_wire::metadata::MarkSuspect;
 
 use super::*;
 use crate::apply::chunks::chunk_id;
@@ -30,17 +30,6 @@ fn put_claim(state: &mut State, session: u64, key: &str, extent: ExtentWrite) ->
 fn chunk(state: &State) -> ChunkRow {
     let id = chunk_id(state.rows_of::<ChunkKey>()[0].0.0.domain.0, &[CHUNK; 32]);
     state.row(&ChunkKey(id.unwrap())).unwrap()
-}
-
-fn delete(key: &str) -> Command {
-    let item = DeleteItem {
-        key: Bytes::copy_from_slice(key.as_bytes()),
-        conditions: None,
-    };
-    Command::DeleteObjects(DeleteObjects {
-        bucket: 1,
-        items: vec![item],
-    })
 }
 
 /// A state in which `a` holds the chunk.

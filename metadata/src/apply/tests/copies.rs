@@ -1,8 +1,8 @@
 //! Copies by reference.
 
 use cairn_wire::metadata::{
-    Attributes, CompleteUpload, Conditions, CopyObject, CreateUpload, DeleteBucket, DeleteItem,
-    DeleteObjects, EndSession, Pages, PutPart, StagePage,
+    Attributes, CompleteUpload, Conditions, CopyObject, CreateUpload, DeleteBucket, Pages, PutPart,
+    StagePage,
 };
 
 use super::*;
@@ -38,17 +38,6 @@ fn copy(state: &State, from: &str, to: &str) -> CopyObject {
     }
 }
 
-fn delete(key: &str) -> Command {
-    let item = DeleteItem {
-        key: Bytes::copy_from_slice(key.as_bytes()),
-        conditions: None,
-    };
-    Command::DeleteObjects(DeleteObjects {
-        bucket: 1,
-        items: vec![item],
-    })
-}
-
 /// References of every chunk.
 fn refs(state: &State) -> Vec<u64> {
     let rows = state.rows_of::<ChunkKey>();
@@ -67,10 +56,7 @@ fn goes_to_nothing(mut state: State, session: u64, keys: &[&str]) {
         state.done(delete(key));
         mark::check(&state);
     }
-    state.done(Command::EndSession(EndSession {
-        target: session,
-        expired: false,
-    }));
+    state.done(end(session));
     garbage::settle(&mut state);
     assert!(state.rows_of::<ChunkKey>().is_empty());
     assert!(state.rows_of::<PageKey>().is_empty());

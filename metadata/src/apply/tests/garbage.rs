@@ -1,32 +1,19 @@
 //! Condemned, Deleting, gone; adoption; orphans.
 
 use cairn_model::{ChunkId, DomainId, Sha256};
-use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    BeginDelete, Condemned, DeleteItem, DeleteObjects, EndSession, FinishDelete, GetGarbage,
-    JudgeOrphans, MarkSuspect, Orphan, Query,
+    BeginDelete, Condemned, FinishDelete, JudgeOrphans, MarkSuspect, Orphan,
 };
 
 use super::*;
 use crate::keyspace::chunk::{ChunkKey, ChunkRow, ChunkState};
 use crate::keyspace::condemned::CondemnedKey;
 use crate::planner;
-use crate::query;
-
-fn work(state: &State) -> cairn_wire::metadata::GarbageAnswer {
-    let query = Query {
-        query: Some(Asked::GetGarbage(GetGarbage { limit: 100 })),
-    };
-    match query::answer(state, query).unwrap().answer {
-        Some(cairn_wire::metadata::answer::Answer::Garbage(work)) => work,
-        other => panic!("{other:?}"),
-    }
-}
 
 /// Rounds of the planner, nodes always obeying, until there is nothing to do.
 pub(crate) fn settle(state: &mut State) {
     for _ in 0..100 {
-        let round = work(state);
+        let round = state.work();
         let mut commands = planner::garbage::plan(&round);
         if !round.deleting.is_empty() {
             commands.push(Command::FinishDelete(FinishDelete {
@@ -44,30 +31,12 @@ pub(crate) fn settle(state: &mut State) {
     panic!("garbage work never ends");
 }
 
-fn end(state: &mut State, session: u64) {
-    state.done(Command::EndSession(EndSession {
-        target: session,
-        expired: false,
-    }));
-}
-
 fn chunk(state: &State, name: u8) -> Option<ChunkRow> {
     let id = ChunkId {
         domain: DomainId(1),
         sha256: Sha256([name; 32]),
     };
     state.row(&ChunkKey(id))
-}
-
-fn delete(key: &str) -> Command {
-    let item = DeleteItem {
-        key: Bytes::copy_from_slice(key.as_bytes()),
-        conditions: None,
-    };
-    Command::DeleteObjects(DeleteObjects {
-        bucket: 1,
-        items: vec![item],
-    })
 }
 
 fn condemned(state: &State) -> Vec<Condemned> {
@@ -102,7 +71,7 @@ fn nothing_is_deleted_under_an_open_session() {
             Refusal::TooSoon,
             "session {session} is open"
         );
-        assert!(work(&state).deletable.is_empty());
+        assert!(state.work().deletable.is_empty());
         let finish = Command::FinishDelete(FinishDelete {
             items: items.clone(),
         });
@@ -111,13 +80,13 @@ fn nothing_is_deleted_under_an_open_session() {
             Refusal::Malformed,
             "not committed"
         );
-        end(&mut state, session);
+        state.done(end(session));
     }
     let later = state.begin();
     settle(&mut state);
     assert_eq!(chunk(&state, 1), None);
     assert!(condemned(&state).is_empty());
-    end(&mut state, later);
+    state.done(end(later));
 }
 
 #[test]
@@ -134,7 +103,7 @@ fn the_same_bytes_again_adopt_the_stored_writing() {
     assert_eq!(condemned(&state).len(), 1, "the second writing goes");
     mark::check(&state);
     state.done(delete("a"));
-    end(&mut state, session);
+    state.done(end(session));
     settle(&mut state);
     assert_eq!(
         chunk(&state, 1).unwrap().incarnation,
@@ -178,7 +147,7 @@ fn an_unfit_writing_is_replaced_not_adopted() {
         "a condemned writing is not revived"
     );
     mark::check(&state);
-    end(&mut state, session);
+    state.done(end(session));
     settle(&mut state);
     assert_eq!(chunk(&state, 1).unwrap(), fresh);
 }
@@ -190,7 +159,7 @@ fn a_put_during_deletion_survives_it() {
     let put = state.put(session, "a", &[1]);
     state.done_in(session, put);
     state.done(delete("a"));
-    end(&mut state, session);
+    state.done(end(session));
     let items = condemned(&state);
     state.done(Command::BeginDelete(BeginDelete {
         items: items.clone(),
@@ -220,7 +189,7 @@ fn an_orphan_is_one_that_no_row_knows_and_whose_session_has_ended() {
     let put = state.put(ended, "b", &[3]);
     state.done_in(ended, put);
     let kept = chunk(&state, 3).unwrap().incarnation;
-    end(&mut state, ended);
+    state.done(end(ended));
     let orphan = |name: u8, incarnation: &Bytes| Orphan {
         domain: 1,
         sha256: vec![name; 32].into(),

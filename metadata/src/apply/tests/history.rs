@@ -2,8 +2,8 @@
 //! entries are cut into batches changes nothing.
 
 use cairn_wire::metadata::{
-    AbortUpload, AcceptClock, CompleteUpload, CopyObject, CreateUpload, DeleteItem, DeleteObjects,
-    EndSession, ExpireLeases, Pages, PutPart, StagePage,
+    AbortUpload, AcceptClock, CompleteUpload, CopyObject, CreateUpload, ExpireLeases, Pages,
+    PutPart, StagePage,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,9 +1,7 @@
 //! Leases hold what they lease, once, until their end by state-machine time.
 
 use cairn_model::{ChunkId, DomainId, Sha256, limits};
-use cairn_wire::metadata::{
-    AcceptClock, DeleteItem, DeleteObjects, EndSession, ExpireLeases, MarkSuspect, PutLeases,
-};
+use cairn_wire::metadata::{AcceptClock, ExpireLeases, MarkSuspect, PutLeases};
 
 use super::*;
 use crate::apply::tests::garbage::settle;
@@ -66,24 +64,6 @@ fn expire(state: &mut State) -> u64 {
     state.done(Command::ExpireLeases(ExpireLeases {})).number
 }
 
-fn delete(state: &mut State, key: &str) {
-    let item = DeleteItem {
-        key: Bytes::copy_from_slice(key.as_bytes()),
-        conditions: None,
-    };
-    state.done(Command::DeleteObjects(DeleteObjects {
-        bucket: 1,
-        items: vec![item],
-    }));
-}
-
-fn end_session(state: &mut State, target: u64) {
-    state.done(Command::EndSession(EndSession {
-        target,
-        expired: false,
-    }));
-}
-
 #[test]
 fn a_written_chunk_lives_by_its_lease_alone_and_goes_after_it() {
     let mut state = State::with_bucket();
@@ -91,7 +71,7 @@ fn a_written_chunk_lives_by_its_lease_alone_and_goes_after_it() {
     let put = bring(&mut state, session, &[7]);
     assert_eq!(state.done_in(session, put).number, 1, "newly stored");
     mark::check(&state);
-    end_session(&mut state, session);
+    state.done(end(session));
     settle(&mut state);
     assert_eq!(chunk(&state, 7).unwrap().refs, 1);
     assert_eq!(pass(&mut state, limits::LEASE_MS - 1), 0, "not yet");
@@ -159,7 +139,7 @@ fn a_chunk_of_an_object_outlives_the_object_while_it_is_leased() {
     state.done_in(session, put);
     state.done_in(session, claim(&[7]));
     assert_eq!(chunk(&state, 7).unwrap().refs, 2);
-    delete(&mut state, "a");
+    state.done(delete("a"));
     assert_eq!(chunk(&state, 7).unwrap().refs, 1);
     mark::check(&state);
     pass(&mut state, limits::LEASE_MS);
@@ -203,7 +183,7 @@ fn what_is_not_stored_fit_is_named_and_not_leased() {
     }));
     let put = state.put(session, "a", &[5]);
     state.done_in(session, put);
-    delete(&mut state, "a");
+    state.done(delete("a"));
     state.now_ms += 1_000;
     let before = [1, 2, 3].map(|name| end_of(&state, name).unwrap());
     let reply = state.done_in(session, claim(&[1, 4, 2, 5, 3]));

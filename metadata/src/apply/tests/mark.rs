@@ -30,7 +30,7 @@ pub(crate) fn check(state: &State) {
         held.manifest(key.manifest, row.pages);
     }
     for (key, row) in state.rows_of::<ReleaseKey>() {
-        held.manifest(key.0, row.pages);
+        held.manifest(key.manifest, row.pages);
     }
     for (key, row) in state.rows_of::<PageKey>() {
         for extent in &row.extents {

@@ -1,16 +1,13 @@
 //! Members: tokens, registration, disks, the first table.
 
-use cairn_wire::metadata::answer::Answer as Kind;
-use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    AddDisks, ClusterAnswer, GetCluster, MoveNode, Node, PlaceTable, PutJoinToken, Query,
-    RegisterNode, Role,
+    AddDisks, ClusterAnswer, GetCluster, MoveNode, Node, PlaceTable, PutJoinToken, RegisterNode,
+    Role,
 };
 
 use super::*;
 use crate::keyspace::node::{JoinTokenKey, NodeKey};
 use crate::keyspace::partition::PartitionKey;
-use crate::query;
 
 const STORAGE: u32 = Role::Storage as u32;
 const GATEWAY: u32 = Role::Gateway as u32;

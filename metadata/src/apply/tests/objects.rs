@@ -1,9 +1,6 @@
 //! Objects, conditions, buckets, users, pages.
 
-use cairn_wire::metadata::{
-    Conditions, Debt, DeleteBucket, DeleteItem, DeleteObjects, EndSession, Pages, RemoveUser,
-    StagePage,
-};
+use cairn_wire::metadata::{Conditions, Debt, DeleteBucket, Pages, RemoveUser, StagePage};
 
 use super::*;
 use crate::keyspace::bucket::{BucketNameKey, DeadBucketKey};
@@ -33,17 +30,6 @@ fn if_none_match(tag: &str) -> Conditions {
         if_none_match: vec![tag.into()],
         ..Conditions::default()
     }
-}
-
-fn delete(key: &str) -> Command {
-    let item = DeleteItem {
-        key: Bytes::copy_from_slice(key.as_bytes()),
-        conditions: None,
-    };
-    Command::DeleteObjects(DeleteObjects {
-        bucket: 1,
-        items: vec![item],
-    })
 }
 
 #[test]

@@ -1,43 +1,13 @@
 //! Reads that outlast their session: what they hold stays, and nothing else does.
 
-use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    BeginDelete, ChunkKey as WireChunk, Condemned, DeleteItem, DeleteObjects, EndSession,
-    GarbageAnswer, GetGarbage, Pages, PinRead, Query, ReleasePage, StagePage,
+    BeginDelete, ChunkKey as WireChunk, Condemned, Pages, PinRead, ReleasePage, StagePage,
 };
 
 use super::*;
 use crate::keyspace::chunk::ChunkKey;
 use crate::keyspace::manifest::{PageKey, ReleaseKey};
 use crate::keyspace::pin::{PinKey, SessionPinKey};
-use crate::query;
-
-fn work(state: &State) -> GarbageAnswer {
-    let asked = Asked::GetGarbage(GetGarbage { limit: 100 });
-    let query = Query { query: Some(asked) };
-    match query::answer(state, query).unwrap().answer {
-        Some(cairn_wire::metadata::answer::Answer::Garbage(work)) => work,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn end(state: &mut State, session: u64) {
-    state.done(Command::EndSession(EndSession {
-        target: session,
-        expired: false,
-    }));
-}
-
-fn delete(state: &mut State, key: &str) {
-    let item = DeleteItem {
-        key: Bytes::copy_from_slice(key.as_bytes()),
-        conditions: None,
-    };
-    state.done(Command::DeleteObjects(DeleteObjects {
-        bucket: 1,
-        items: vec![item],
-    }));
-}
 
 fn chunk(name: u8) -> WireChunk {
     WireChunk {
@@ -75,10 +45,16 @@ fn put_pages(state: &mut State, session: u64, key: &str, names: [u8; 2]) -> Byte
     manifest
 }
 
-fn release(manifest: &Bytes) -> Command {
+/// The first step of the release that is queued for a manifest.
+fn release(state: &State, manifest: &Bytes) -> Command {
+    let queued = state.rows_of::<ReleaseKey>().into_iter();
+    let mut of_it = queued.filter(|(key, _)| key.manifest.as_slice() == manifest);
+    let (key, row) = of_it.next().unwrap();
+    assert_eq!((row.next, of_it.next()), (0, None));
     Command::ReleasePage(ReleasePage {
         manifest: manifest.clone(),
         page: 0,
+        epoch: key.epoch,
     })
 }
 
@@ -88,17 +64,20 @@ fn pages_stay_while_a_session_of_their_time_is_open() {
     let mut state = State::with_bucket();
     let (writer, reader) = (state.begin(), state.begin());
     let manifest = put_pages(&mut state, writer, "a", [1, 2]);
-    end(&mut state, writer);
-    delete(&mut state, "a");
+    state.done(end(writer));
+    state.done(delete("a"));
     let later = state.begin();
-    assert!(work(&state).releases.is_empty());
-    assert_eq!(state.run(release(&manifest)).refusal(), Refusal::TooSoon);
+    assert!(state.work().releases.is_empty());
+    assert_eq!(
+        state.run(release(&state, &manifest)).refusal(),
+        Refusal::TooSoon
+    );
     assert_eq!(state.rows_of::<PageKey>().len(), 2);
-    end(&mut state, reader);
-    assert_eq!(work(&state).releases.len(), 1, "a later session needs none");
+    state.done(end(reader));
+    assert_eq!(state.work().releases.len(), 1, "a later session needs none");
     garbage::settle(&mut state);
     assert!(state.rows_of::<PageKey>().is_empty());
-    end(&mut state, later);
+    state.done(end(later));
     garbage::settle(&mut state);
     assert!(state.rows_of::<ChunkKey>().is_empty());
 }
@@ -114,11 +93,11 @@ fn a_pin_holds_what_a_read_needs_until_its_own_session_ends() {
     state.done_in(reader, put);
     let manifest = put_pages(&mut state, reader, "long", [1, 2]);
     for key in ["short", "long", "other"] {
-        delete(&mut state, key);
+        state.done(delete(key));
     }
     let newer = state.begin();
     state.done_in(newer, pin(reader, &[7, 8], std::slice::from_ref(&manifest)));
-    end(&mut state, reader);
+    state.done(end(reader));
     garbage::settle(&mut state);
     let left = |state: &State| {
         let rows = state.rows_of::<ChunkKey>();
@@ -127,7 +106,10 @@ fn a_pin_holds_what_a_read_needs_until_its_own_session_ends() {
     };
     assert_eq!(left(&state), [1, 2, 7, 8], "and the unpinned one went");
     assert_eq!(state.rows_of::<PageKey>().len(), 2);
-    assert_eq!(state.run(release(&manifest)).refusal(), Refusal::TooSoon);
+    assert_eq!(
+        state.run(release(&state, &manifest)).refusal(),
+        Refusal::TooSoon
+    );
     let items: Vec<Condemned> = state
         .rows_of::<crate::keyspace::condemned::CondemnedKey>()
         .into_iter()
@@ -141,7 +123,7 @@ fn a_pin_holds_what_a_read_needs_until_its_own_session_ends() {
     assert_eq!(items.len(), 2);
     let begin = Command::BeginDelete(BeginDelete { items });
     assert_eq!(state.run(begin).refusal(), Refusal::TooSoon);
-    end(&mut state, newer);
+    state.done(end(newer));
     garbage::settle(&mut state);
     assert!(left(&state).is_empty());
     assert!(state.rows_of::<PinKey>().is_empty());
@@ -155,12 +137,12 @@ fn a_chunk_written_again_stays_readable_under_its_pin() {
     let reader = state.begin();
     let put = state.put(reader, "a", &[7]);
     state.done_in(reader, put);
-    delete(&mut state, "a");
+    state.done(delete("a"));
     let put = state.put(reader, "a", &[7]);
     state.done_in(reader, put);
     let newer = state.begin();
     state.done_in(newer, pin(reader, &[7], &[]));
-    end(&mut state, reader);
+    state.done(end(reader));
     garbage::settle(&mut state);
     let condemned = state.rows_of::<crate::keyspace::condemned::CondemnedKey>();
     assert_eq!(condemned.len(), 1, "the old writing is still being read");
@@ -170,7 +152,7 @@ fn a_chunk_written_again_stays_readable_under_its_pin() {
 fn a_pin_needs_an_open_older_session_and_one_of_its_own() {
     let mut state = State::with_bucket();
     let (old, ended, new) = (state.begin(), state.begin(), state.begin());
-    end(&mut state, ended);
+    state.done(end(ended));
     for from in [ended, new, new + 1, 0] {
         let refused = state.run_in(new, pin(from, &[1], &[]));
         assert_eq!(refused.refusal(), Refusal::SessionEnded, "from {from}");

@@ -1,18 +1,11 @@
 //! Sessions, idempotency, time.
 
-use cairn_wire::metadata::{AcceptClock, EndSession};
+use cairn_wire::metadata::AcceptClock;
 
 use super::*;
 use crate::keyspace::cluster::CountersKey;
 use crate::keyspace::object::ObjectKey;
 use crate::keyspace::session::SessionRow;
-
-fn end(target: u64) -> Command {
-    Command::EndSession(EndSession {
-        target,
-        expired: false,
-    })
-}
 
 #[test]
 fn a_cluster_is_initialised_once() {

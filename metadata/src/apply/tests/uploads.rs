@@ -1,9 +1,6 @@
 //! Multipart uploads.
 
-use cairn_wire::metadata::{
-    AbortUpload, CompleteUpload, CreateUpload, DeleteBucket, DeleteItem, DeleteObjects, EndSession,
-    PutPart,
-};
+use cairn_wire::metadata::{AbortUpload, CompleteUpload, CreateUpload, DeleteBucket, PutPart};
 
 use super::*;
 use crate::keyspace::manifest::PageKey;
@@ -92,21 +89,11 @@ fn complete_hands_the_parts_over_and_answers_a_repeat() {
     assert_eq!(first.version, again.version);
     garbage::settle(&mut state);
     assert!(state.rows_of::<PartKey>().is_empty());
-    let item = DeleteItem {
-        key: "big".into(),
-        conditions: None,
-    };
-    state.done(Command::DeleteObjects(DeleteObjects {
-        bucket: 1,
-        items: vec![item],
-    }));
+    state.done(delete("big"));
     garbage::settle(&mut state);
     assert_eq!(state.rows_of::<PageKey>().len(), 1, "a read may need it");
     let later = state.begin();
-    state.done(Command::EndSession(EndSession {
-        target: upload.session,
-        expired: false,
-    }));
+    state.done(end(upload.session));
     garbage::settle(&mut state);
     assert!(state.rows_of::<PageKey>().is_empty());
     let gone = state.run_in(later, complete(&upload, 3, &chosen));
