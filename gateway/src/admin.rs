@@ -8,19 +8,18 @@ pub(crate) mod users;
 use std::sync::Arc;
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cairn_s3::sigv4::PayloadSigning;
 use cairn_s3::{Code, Head, S3Error};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response, StatusCode};
-use serde_json::{Value, json};
+use http::{Request, Response, StatusCode};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::body::Incoming;
 use crate::gateway::Inner;
 
 /// Longest document of the admin API.
-const DOCUMENT_LEN_MAX: usize = 64 << 10;
+const DOCUMENT_LEN_MAX: u64 = 64 << 10;
 
 /// A refusal in the admin API's words.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ impl Refused {
         let error = json!({
             "error": { "code": self.code, "message": self.message, "details": {} }
         });
-        answer(self.status, &error)
+        crate::json::answer(self.status, &error)
     }
 }
 
@@ -55,14 +54,6 @@ impl From<S3Error> for Refused {
     fn from(error: S3Error) -> Self {
         Self::new(error.status(), error.code().as_str(), error.message())
     }
-}
-
-fn answer(status: StatusCode, value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(value.to_string()));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
 }
 
 /// Reads a request of root, with its whole body verified.
@@ -76,19 +67,15 @@ async fn admit(inner: &Arc<Inner>, request: Request<Body>) -> Result<Bytes, Refu
     let PayloadSigning::Exact(signed) = authenticated.payload() else {
         return Err(Refused::invalid("the payload must be signed"));
     };
-    let mut incoming = Incoming::new(body, Arc::clone(&inner.clock));
-    let mut document = BytesMut::new();
-    while let Some(frame) = incoming.frame().await? {
-        if document.len() + frame.len() > DOCUMENT_LEN_MAX {
-            return Err(Refused::invalid("the document is too long"));
-        }
-        document.extend_from_slice(&frame);
-    }
+    let incoming = Incoming::new(body, Arc::clone(&inner.clock));
+    let Some(document) = incoming.whole(DOCUMENT_LEN_MAX).await? else {
+        return Err(Refused::invalid("the document is too long"));
+    };
     let made: [u8; 32] = Sha256::digest(&document).into();
     if made != *signed {
         return Err(S3Error::new(Code::XAmzContentSHA256Mismatch).into());
     }
-    Ok(document.freeze())
+    Ok(document)
 }
 
 /// Nothing of that name under `/v1`.

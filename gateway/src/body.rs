@@ -58,6 +58,22 @@ impl Incoming {
         }
     }
 
+    /// All of it; none where it is longer than `longest`, of which no more than one frame is taken.
+    ///
+    /// # Errors
+    /// As [`Incoming::frame`].
+    pub(crate) async fn whole(mut self, longest: u64) -> Result<Option<Bytes>, S3Error> {
+        let mut whole = BytesMut::new();
+        while let Some(frame) = self.frame().await? {
+            let length = u64::try_from(whole.len() + frame.len());
+            if length.is_ok_and(|length| length > longest) {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&frame);
+        }
+        Ok(Some(whole.freeze()))
+    }
+
     /// Only waiting for the client counts against it: time in which our disks are behind does not.
     async fn wait(&mut self) -> Result<Option<http_body::Frame<Bytes>>, S3Error> {
         let Self {

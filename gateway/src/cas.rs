@@ -32,9 +32,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use cairn_model::Sha256;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode, request};
-use serde_json::Value;
+use http::{Method, Request, Response, request};
 
 use self::caller::Caller;
 use self::refusal::Refused;
@@ -103,15 +101,6 @@ async fn carry_out(
             ("refused", Err(Refused::method("POST")))
         }
     }
-}
-
-/// A JSON answer.
-fn json(status: StatusCode, value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(value.to_string()));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
 }
 
 #[cfg(test)]

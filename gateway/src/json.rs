@@ -1,9 +1,13 @@
-//! JSON documents that clients of our own APIs send.
+//! JSON of our own APIs: the documents that clients send, and the answers.
 
 use std::marker::PhantomData;
 
+use axum::body::Body;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
 /// A JSON object and nothing else: serde would take an array of the fields' values as well.
 pub(crate) struct Fields<T>(pub(crate) T);
@@ -34,4 +38,13 @@ pub(crate) fn read<T: DeserializeOwned>(document: &[u8], what: &str) -> Result<T
     serde_json::from_slice(document)
         .map(|Fields(value)| value)
         .map_err(|error| format!("not {what}: {error}"))
+}
+
+/// A JSON answer.
+pub(crate) fn answer(status: StatusCode, value: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }

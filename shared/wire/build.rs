@@ -12,6 +12,7 @@ fn main() {
     prost_build::Config::new()
         .bytes(["."])
         .enable_type_names()
+        .include_file("messages.rs")
         .compile_fds(files)
         .expect("Rust is generated");
 }

@@ -93,16 +93,9 @@ fn init(directories: &Directories, disks: &[DiskId], coding: Coding) -> Result<I
             slots.extend_from_slice(&index.to_be_bytes());
         }
     }
-    let (data, parity, cell, layout) = coding.parts();
-    let coding = cairn_wire::metadata::Coding {
-        data: u32::from(data),
-        parity: u32::from(parity),
-        cell,
-        layout: u32::from(layout),
-    };
     let class = StorageClass {
         name: "STANDARD".into(),
-        coding: Some(coding),
+        coding: Some(coding.into()),
         domain: "disk".into(),
     };
     let disk = |disk: &DiskId| Disk {

@@ -13,7 +13,7 @@ use cairn_wire::metadata::entry::Command;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Refused, admit, answer};
+use super::{Refused, admit};
 use crate::error;
 use crate::gateway::Inner;
 
@@ -57,7 +57,7 @@ pub(crate) async fn accept(
 
 fn respond(outcome: Result<Value, Refused>) -> Response<Body> {
     match outcome {
-        Ok(clock) => answer(StatusCode::OK, &clock),
+        Ok(clock) => crate::json::answer(StatusCode::OK, &clock),
         Err(refused) => refused.respond(),
     }
 }

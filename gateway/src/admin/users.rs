@@ -13,7 +13,7 @@ use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Refused, admit, answer};
+use super::{Refused, admit};
 use crate::error;
 use crate::gateway::Inner;
 use crate::json;
@@ -102,7 +102,11 @@ pub(crate) async fn list(
         let users = users.map_err(error::of_query)?.users;
         Ok(json!({ "users": users.iter().map(shown).collect::<Vec<_>>() }))
     };
-    respond(listed.await.map(|users| answer(StatusCode::OK, &users)))
+    respond(
+        listed
+            .await
+            .map(|users| json::answer(StatusCode::OK, &users)),
+    )
 }
 
 /// `POST /v1/users`
@@ -117,7 +121,7 @@ pub(crate) async fn add(State(inner): State<Arc<Inner>>, request: Request<Body>)
         inner.users.forget(&user.access_key);
         Ok(shown(&user))
     };
-    respond(added.await.map(|user| answer(StatusCode::OK, &user)))
+    respond(added.await.map(|user| json::answer(StatusCode::OK, &user)))
 }
 
 /// `DELETE /v1/users/{access_key}`

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cairn_model::{DomainId, Sha256};
 use cairn_s3::sigv4::PayloadSigning;
 use cairn_s3::{Code, Head, S3Error};
@@ -234,17 +234,10 @@ impl Caller {
         {
             return Err(too_long());
         }
-        let mut incoming = Incoming::new(body, Arc::clone(&self.inner.clock));
-        let mut document = BytesMut::new();
-        while let Some(frame) = incoming.frame().await? {
-            let length = u64::try_from(document.len() + frame.len());
-            if length.is_ok_and(|length| length > longest) {
-                return Err(too_long());
-            }
-            document.extend_from_slice(&frame);
-        }
+        let incoming = Incoming::new(body, Arc::clone(&self.inner.clock));
+        let document = incoming.whole(longest).await?.ok_or_else(too_long)?;
         self.check_signed(&sha2::Sha256::digest(&document))?;
-        Ok(document.freeze())
+        Ok(document)
     }
 }
 

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::caller::Caller;
 use super::chunk_body::ChunkBody;
 use super::refusal::Refused;
-use super::{EMPTY, json, stored};
+use super::{EMPTY, stored};
 use crate::body::Incoming;
 use crate::data::chunk_reader::ChunkRow;
 use crate::data::read_body::ReadBody;
@@ -107,7 +107,7 @@ pub(super) async fn put(
     } else {
         StatusCode::OK
     };
-    let mut response = json(status, &answer);
+    let mut response = crate::json::answer(status, &answer);
     describe(response.headers_mut(), hash, announced.length);
     if let Some(index) = announced.index {
         response.headers_mut().insert(CHUNK_INDEX, index.into());

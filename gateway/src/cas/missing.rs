@@ -14,7 +14,7 @@ use serde_json::json;
 use super::caller::Caller;
 use super::documents::MissingQuery;
 use super::refusal::Refused;
-use super::{EMPTY, json, stored};
+use super::{EMPTY, stored};
 use crate::error;
 
 pub(super) async fn answer(caller: &Caller, body: Body) -> Result<Response<Body>, Refused> {
@@ -53,5 +53,6 @@ pub(super) async fn answer(caller: &Caller, body: Body) -> Result<Response<Body>
     // In the order asked, each once.
     let named = query.chunks.into_iter().filter(|hash| missing.remove(hash));
     let named: Vec<String> = named.map(|hash| hash.to_string()).collect();
-    Ok(json(StatusCode::OK, &json!({ "missing": named })))
+    let answer = json!({ "missing": named });
+    Ok(crate::json::answer(StatusCode::OK, &answer))
 }

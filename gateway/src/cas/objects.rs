@@ -26,7 +26,7 @@ use sha2::Digest as _;
 use super::caller::Caller;
 use super::documents::ObjectQuery;
 use super::refusal::Refused;
-use super::{json, stored};
+use super::stored;
 use crate::data::manifest;
 use crate::data::session::Entered;
 use crate::data::writer::{Stored, Written};
@@ -70,7 +70,8 @@ pub(super) async fn commit(
         }
         Err(failed) => return Err(error::of_commit(failed).into()),
     }
-    let mut response = json(StatusCode::OK, &json!({ "etag": etag, "size": size }));
+    let answer = json!({ "etag": etag, "size": size });
+    let mut response = crate::json::answer(StatusCode::OK, &answer);
     if let Ok(tag) = HeaderValue::try_from(format!("\"{etag}\"")) {
         response.headers_mut().insert(ETAG, tag);
     }

@@ -114,7 +114,7 @@ impl Refused {
         let error = json!({
             "error": { "code": self.code, "message": self.message, "details": self.details }
         });
-        let mut response = super::json(self.status, &error);
+        let mut response = crate::json::answer(self.status, &error);
         if let Some((name, value)) = self.header.map(|header| *header) {
             response.headers_mut().insert(name, value);
         }

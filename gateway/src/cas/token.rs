@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::caller::{By, Caller};
 use super::documents::TokenQuery;
-use super::json;
 use super::refusal::Refused;
 
 /// Longest document of such a request.
@@ -30,7 +29,7 @@ pub(super) async fn issue(caller: &Caller, body: Body) -> Result<Response<Body>,
         "token": caller.user.token(access_key, end),
         "expires": Timestamp::from_millis(end.seconds().saturating_mul(1_000)).to_iso8601(),
     });
-    let mut response = json(StatusCode::OK, &answer);
+    let mut response = crate::json::answer(StatusCode::OK, &answer);
     let secret = HeaderValue::from_static("no-store");
     response.headers_mut().insert(CACHE_CONTROL, secret);
     Ok(response)

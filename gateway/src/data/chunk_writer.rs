@@ -177,7 +177,7 @@ impl ChunkWriter {
             length,
             crc64nvme: self.crc.finalize(),
             table_digest: Bytes::copy_from_slice(&table.digest()),
-            coding: Some(wire_coding(self.coding)),
+            coding: Some(self.coding.into()),
             epoch: self.epoch,
             debt: met.debt.into_iter().map(wire_debt).collect(),
             claim: wire::Claim::Written.into(),
@@ -356,16 +356,6 @@ fn could_be_met(view: &View, coding: Coding, lanes: &[Lane]) -> bool {
 
 fn internal(error: impl std::fmt::Display) -> WriteError {
     WriteError::Internal(error.to_string())
-}
-
-fn wire_coding(coding: Coding) -> wire::Coding {
-    let (data, parity, cell, layout) = coding.parts();
-    wire::Coding {
-        data: data.into(),
-        parity: parity.into(),
-        cell,
-        layout: layout.into(),
-    }
 }
 
 fn wire_debt((shard, disk): (u8, DiskId)) -> wire::Debt {

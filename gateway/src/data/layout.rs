@@ -353,15 +353,7 @@ impl PushFrontAll for VecDeque<Item> {
 /// # Errors
 /// None where this version cannot read it.
 pub(crate) fn coding(row: Option<wire::Coding>) -> Option<Coding> {
-    let row = row?;
-    let byte = |number: u32| u8::try_from(number).ok();
-    Coding::from_parts(
-        byte(row.data)?,
-        byte(row.parity)?,
-        row.cell,
-        byte(row.layout)?,
-    )
-    .ok()
+    row?.read()
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ fn verify(txn: &Transaction<'_>, context: &Context, extent: &ExtentWrite) -> Res
     {
         return refuse(Refusal::RetryUpload);
     }
-    let Some(coding) = extent.coding.as_ref().and_then(cluster::read_coding) else {
+    let Some(coding) = extent.coding.and_then(|coding| coding.read()) else {
         return malformed("coding");
     };
     if u64::from(extent.chunk_length) > limits::CHUNK_LEN_MAX || extent.table_digest.len() != 16 {
@@ -175,7 +175,7 @@ fn verify(txn: &Transaction<'_>, context: &Context, extent: &ExtentWrite) -> Res
 
 /// Whether a stored writing may serve a new reference.
 fn fit(old: &ChunkRow, parity: usize) -> bool {
-    let Some(coding) = old.coding.as_ref().and_then(cluster::read_coding) else {
+    let Some(coding) = old.coding.and_then(|coding| coding.read()) else {
         return false;
     };
     old.state() == ChunkState::Live

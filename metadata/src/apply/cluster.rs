@@ -97,15 +97,7 @@ pub(super) fn table(
 
 /// The coding of a storage class; `None` where this version cannot read it.
 pub(super) fn coding_of(class: &StorageClass) -> Option<Coding> {
-    class.coding.as_ref().and_then(read_coding)
-}
-
-/// The model's coding of a message; `None` where this version cannot read it.
-pub(super) fn read_coding(coding: &cairn_wire::metadata::Coding) -> Option<Coding> {
-    let data = u8::try_from(coding.data).ok()?;
-    let parity = u8::try_from(coding.parity).ok()?;
-    let layout = u8::try_from(coding.layout).ok()?;
-    Coding::from_parts(data, parity, coding.cell, layout).ok()
+    class.coding?.read()
 }
 
 pub(super) fn put_settings(

@@ -7,43 +7,24 @@
 //!   header 8 B | payload: one protobuf message, or raw bytes where the exchange says so
 //! ```
 
+mod coding;
 pub mod frame;
 
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "generated code; its documentation is the .proto files"
+)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/messages.rs"));
+}
+
 /// Messages of `proto/control.proto`.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "generated code; its documentation is the .proto file"
-)]
-pub mod control {
-    include!(concat!(env!("OUT_DIR"), "/cairn.control.v1.rs"));
-}
-
+pub use generated::cairn::control::v1 as control;
 /// Messages of `proto/metadata.proto`.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "generated code; its documentation is the .proto file"
-)]
-pub mod metadata {
-    include!(concat!(env!("OUT_DIR"), "/cairn.metadata.v1.rs"));
-}
-
+pub use generated::cairn::metadata::v1 as metadata;
 /// Messages of `proto/storage.proto`.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "generated code; its documentation is the .proto file"
-)]
-pub mod storage {
-    include!(concat!(env!("OUT_DIR"), "/cairn.storage.v1.rs"));
-}
+pub use generated::cairn::storage::v1 as storage;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cairn_model::{ChunkId, Coding, DiskId, Incarnation, limits};
+use cairn_model::{ChunkId, DiskId, Incarnation, limits};
 use cairn_wire::storage as wire;
 
 use crate::{ShardDelete, ShardFound, ShardHeader, ShardRead, ShardReceipt, ShardTrailer};
@@ -32,18 +32,12 @@ fn stamp_of(stamp: &Bytes) -> Option<Incarnation> {
 }
 
 pub(super) fn header_to(header: &ShardHeader) -> wire::Prepare {
-    let (data, parity, cell, layout) = header.coding.parts();
     wire::Prepare {
         disk: disk_to(header.disk),
         epoch: header.epoch,
         incarnation: bytes(header.incarnation.to_bytes()),
         shard: u32::from(header.shard),
-        coding: Some(wire::Coding {
-            data: u32::from(data),
-            parity: u32::from(parity),
-            cell,
-            layout: u32::from(layout),
-        }),
+        coding: Some(header.coding.into()),
         chunk_length: header.chunk_len,
     }
 }
@@ -51,16 +45,8 @@ pub(super) fn header_to(header: &ShardHeader) -> wire::Prepare {
 /// A shard that can be: of a coding this version reads, a chunk within its bound, an index within
 /// the coding.
 pub(super) fn header_of(prepare: &wire::Prepare) -> Option<ShardHeader> {
-    let coding = prepare.coding?;
-    let narrow = |number: u32| u8::try_from(number).ok();
-    let coding = Coding::from_parts(
-        narrow(coding.data)?,
-        narrow(coding.parity)?,
-        coding.cell,
-        narrow(coding.layout)?,
-    )
-    .ok()?;
-    let shard = narrow(prepare.shard)?;
+    let coding = prepare.coding?.read()?;
+    let shard = u8::try_from(prepare.shard).ok()?;
     let possible =
         usize::from(shard) < coding.shards() && prepare.chunk_length <= limits::CHUNK_LEN_MAX;
     possible.then_some(ShardHeader {

@@ -369,7 +369,7 @@ async fn refuses_calls_that_break_the_format() {
             disk: vec![1; 16].into(),
             incarnation: vec![1; 16].into(),
             chunk_length: MIB,
-            coding: Some(wire::Coding {
+            coding: Some(cairn_wire::metadata::Coding {
                 data,
                 parity,
                 cell,

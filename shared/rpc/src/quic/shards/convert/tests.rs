@@ -1,7 +1,7 @@
 //! Calls survive the wire, and bytes that are none never panic.
 
 use super::*;
-use cairn_model::{DomainId, SessionId, Sha256};
+use cairn_model::{Coding, DomainId, SessionId, Sha256};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
