@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use cairn_model::{DiskId, limits};
-use cairn_rpc::{MetadataService, ShardService};
+use cairn_model::limits;
+use cairn_rpc::{MetadataService, ShardRoutes};
 use cairn_s3::{BucketName, Code, Hosts, S3Error};
 use cairn_telemetry::Registry;
 use cairn_wire::metadata as wire;
@@ -45,7 +45,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway on a metadata group and the storage nodes that serve its disks. Nothing is asked
+    /// A gateway on a metadata group and the ways to its disks. Nothing is asked
     /// of either before the first request; [`Gateway::keep`] must run beside it.
     #[must_use]
     pub fn new(
@@ -53,12 +53,12 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         metadata: Arc<dyn MetadataService>,
-        nodes: Vec<(DiskId, Arc<dyn ShardService>)>,
+        disks: Arc<dyn ShardRoutes>,
     ) -> Self {
         let metadata = Metadata::new(metadata, Arc::clone(&clock));
         let path = DataPath {
             metadata: metadata.clone(),
-            nodes: Nodes::new(nodes, Arc::clone(&clock)),
+            nodes: Nodes::new(disks, Arc::clone(&clock)),
             views: Views::new(metadata.clone(), Arc::clone(&clock)),
             clock: Arc::clone(&clock),
         };

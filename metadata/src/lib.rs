@@ -20,5 +20,5 @@ pub mod raft;
 pub mod service;
 pub mod snapshot;
 
-pub use planner::{Nodes, Planner};
+pub use planner::Planner;
 pub use service::{Machine, Metadata};

@@ -16,10 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_model::{ChunkId, DiskId, DomainId, Incarnation, Sha256};
-use cairn_rpc::{
-    MetadataError, MetadataService, ShardDelete, ShardError, ShardFound, ShardInventory,
-    ShardService,
-};
+use cairn_rpc::{MetadataError, MetadataService, ShardDelete, ShardError, ShardFound, ShardRoutes};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
@@ -48,36 +45,24 @@ const INVENTORY_PAGE: usize = 512;
 /// Suspects kept between two rounds; what is beyond is found again later.
 const SUSPECTS_MAX: usize = 1 << 16;
 
-/// The way to one disk.
-#[derive(Clone, Debug)]
-pub struct DiskRoute {
-    /// Carries out deletes.
-    pub shards: Arc<dyn ShardService>,
-    /// Says what is there.
-    pub inventory: Arc<dyn ShardInventory>,
-}
-
-/// The storage nodes by disk.
-pub type Nodes = BTreeMap<DiskId, DiskRoute>;
-
 /// The leader's background work.
 #[derive(Debug)]
 pub struct Planner {
     metadata: Arc<Metadata>,
-    nodes: Nodes,
+    disks: Arc<dyn ShardRoutes>,
     /// Suspected at the last look for orphans, in quarantine since.
     suspects: BTreeSet<Writing>,
     orphans_due: Duration,
 }
 
 impl Planner {
-    /// A planner that acts through `metadata` and on `nodes`.
+    /// A planner that acts through `metadata` and on `disks`.
     #[must_use]
-    pub fn new(metadata: Arc<Metadata>, nodes: Nodes) -> Self {
+    pub fn new(metadata: Arc<Metadata>, disks: Arc<dyn ShardRoutes>) -> Self {
         let orphans_due = metadata.clock().monotonic() + ORPHANS_EVERY;
         Self {
             metadata,
-            nodes,
+            disks,
             suspects: BTreeSet::new(),
             orphans_due,
         }
@@ -144,14 +129,13 @@ impl Planner {
     /// The metadata's.
     pub async fn judge_orphans(&mut self) -> Result<(), MetadataError> {
         let mut now = BTreeSet::new();
-        for (disk, route) in &self.nodes {
+        for disk in self.disks.disks() {
+            let Some(route) = self.disks.route(disk) else {
+                continue;
+            };
             let mut after = None;
             loop {
-                let page = match route
-                    .inventory
-                    .inventory(*disk, after, INVENTORY_PAGE)
-                    .await
-                {
+                let page = match route.inventory.inventory(disk, after, INVENTORY_PAGE).await {
                     Ok(page) => page,
                     Err(error) => {
                         tracing::warn!(%disk, %error, "no inventory of this disk");
@@ -226,10 +210,10 @@ impl Planner {
             }
         }
         for (disk, deletes) in by_disk {
-            let Some(route) = self.nodes.get(&disk) else {
+            let Some(shards) = self.disks.shards(disk) else {
                 continue;
             };
-            match route.shards.delete(disk, &deletes).await {
+            match shards.delete(disk, &deletes).await {
                 // A disk that is gone does not hold up the others: should it come back, what it
                 // still has is found as an orphan.
                 Ok(()) | Err(ShardError::Failed(_) | ShardError::NotMine) => {}

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use cairn_compat_suite::call::Call;
 use cairn_metadata::Planner;
-use cairn_metadata::planner::DiskRoute;
 use cairn_model::{DiskId, limits};
-use cairn_rpc::ShardInventory;
+use cairn_rpc::{DiskRoute, ShardInventory};
 use cairn_world::{Clock, WallMillis};
 use sha2::{Digest, Sha256};
 
@@ -62,8 +61,9 @@ impl World {
         let route = DiskRoute {
             shards: node.storage.clone(),
             inventory: node.storage.clone(),
+            rebuild: None,
         };
-        let nodes = BTreeMap::from([(disk, route)]);
+        let nodes = Arc::new(BTreeMap::from([(disk, route)]));
         let planner = Planner::new(Arc::clone(&node.metadata), nodes);
         Self {
             node,

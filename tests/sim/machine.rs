@@ -100,7 +100,7 @@ impl Machine {
         introduce(metadata.as_ref(), disk_id).await?;
         let shards: Arc<dyn ShardService> = Arc::clone(&storage) as _;
         let service: Arc<dyn MetadataService> = Arc::clone(&metadata) as _;
-        let nodes = vec![(disk_id, shards)];
+        let nodes = Arc::new(BTreeMap::from([(disk_id, shards)]));
         let gateway = Gateway::new(GatewaySettings::default(), clock, entropy, service, nodes);
         Ok(Node {
             gateway,

@@ -1,15 +1,15 @@
 //! The houses of one process, opened in order and closed in reverse.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cairn_gateway::{Gateway, Settings as GatewaySettings};
-use cairn_metadata::planner::DiskRoute;
 use cairn_metadata::raft::network::NoPeers;
 use cairn_metadata::raft::{Member, RaftHost, RaftSettings, StoreFactory};
-use cairn_metadata::{Machine, Metadata, Nodes, Planner};
+use cairn_metadata::{Machine, Metadata, Planner};
 use cairn_model::{DiskId, limits};
-use cairn_rpc::{MetadataService, ShardInventory, ShardService};
+use cairn_rpc::{DiskRoute, MetadataService, ShardInventory, ShardRoutes, ShardService};
 use cairn_storage_node::{
     DiskSource, DiskState, IndexEngine, Settings as StorageSettings, StorageNode,
 };
@@ -143,19 +143,25 @@ impl Parts {
         found.into_iter().filter_map(|status| status.disk).collect()
     }
 
-    fn nodes(&self) -> Nodes {
+    fn routes(&self) -> Arc<dyn ShardRoutes> {
         let shards: Arc<dyn ShardService> = Arc::clone(&self.node) as _;
         let inventory: Arc<dyn ShardInventory> = Arc::clone(&self.node) as _;
-        let route = DiskRoute { shards, inventory };
-        self.disks()
+        let route = DiskRoute {
+            shards,
+            inventory,
+            rebuild: None,
+        };
+        let routes: BTreeMap<DiskId, DiskRoute> = self
+            .disks()
             .into_iter()
             .map(|disk| (disk, route.clone()))
-            .collect()
+            .collect();
+        Arc::new(routes)
     }
 
     /// The leader's background work, acting on this process's disks.
     pub(super) fn planner(&self) -> Planner {
-        Planner::new(Arc::clone(&self.metadata), self.nodes())
+        Planner::new(Arc::clone(&self.metadata), self.routes())
     }
 
     /// A gateway on this process's houses.
@@ -166,17 +172,11 @@ impl Parts {
         entropy: Arc<dyn Entropy>,
     ) -> Gateway {
         let metadata: Arc<dyn MetadataService> = Arc::clone(&self.metadata) as _;
-        let shards: Arc<dyn ShardService> = Arc::clone(&self.node) as _;
-        let nodes = self
-            .disks()
-            .into_iter()
-            .map(|disk| (disk, Arc::clone(&shards)))
-            .collect();
         let settings = GatewaySettings {
             domains,
             ..GatewaySettings::default()
         };
-        Gateway::new(settings, clock, entropy, metadata, nodes)
+        Gateway::new(settings, clock, entropy, metadata, self.routes())
     }
 
     /// Closes in reverse: the journal is sealed, the indexes are marked whole.

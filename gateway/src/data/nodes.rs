@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cairn_model::DiskId;
-use cairn_rpc::ShardService;
+use cairn_rpc::{ShardRoutes, ShardService};
 use cairn_world::Clock;
 
 use crate::tuning;
@@ -31,31 +31,29 @@ struct Down {
 /// is passed over by new writes while others do, and is asked last by reads.
 #[derive(Debug)]
 pub(crate) struct Nodes {
-    services: BTreeMap<DiskId, Arc<dyn ShardService>>,
+    routes: Arc<dyn ShardRoutes>,
     clock: Arc<dyn Clock>,
     down: Mutex<BTreeMap<DiskId, Down>>,
 }
 
 impl Nodes {
-    pub(crate) fn new(
-        services: Vec<(DiskId, Arc<dyn ShardService>)>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub(crate) fn new(routes: Arc<dyn ShardRoutes>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            services: services.into_iter().collect(),
+            routes,
             clock,
             down: Mutex::default(),
         }
     }
 
     /// The node that serves a disk.
-    pub(crate) fn service(&self, disk: DiskId) -> Option<&Arc<dyn ShardService>> {
-        self.services.get(&disk)
+    pub(crate) fn service(&self, disk: DiskId) -> Option<Arc<dyn ShardService>> {
+        self.routes.shards(disk)
     }
 
     /// All disks with their nodes.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (DiskId, &Arc<dyn ShardService>)> {
-        self.services.iter().map(|(disk, service)| (*disk, service))
+    pub(crate) fn all(&self) -> impl Iterator<Item = (DiskId, Arc<dyn ShardService>)> {
+        let route = |disk| Some((disk, self.routes.shards(disk)?));
+        self.routes.disks().into_iter().filter_map(route)
     }
 
     fn down(&self) -> MutexGuard<'_, BTreeMap<DiskId, Down>> {
@@ -65,7 +63,7 @@ impl Nodes {
     /// Whether the disk can be read from: it is known and has not failed a call lately.
     pub(crate) fn is_up(&self, disk: DiskId) -> bool {
         let now = self.clock.monotonic();
-        self.services.contains_key(&disk)
+        self.routes.is_reachable(disk)
             && self
                 .down()
                 .get(&disk)
@@ -76,8 +74,10 @@ impl Nodes {
     pub(crate) fn writable(&self) -> BTreeSet<DiskId> {
         let now = self.clock.monotonic();
         let down = self.down();
-        let is_up = |disk: &DiskId| down.get(disk).is_none_or(|down| down.until <= now);
-        self.services.keys().copied().filter(is_up).collect()
+        let is_up = |disk: &DiskId| {
+            self.routes.is_reachable(*disk) && down.get(disk).is_none_or(|down| down.until <= now)
+        };
+        self.routes.disks().into_iter().filter(is_up).collect()
     }
 
     /// Remembers that the disk failed a call just now.
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_disk_without_room_is_read_and_one_that_fails_is_left_alone_ever_longer() {
         let clock = Arc::new(HandClock::new());
-        let nodes = Nodes::new(FakeDisks::new().services(2), clock.clone());
+        let nodes = Nodes::new(FakeDisks::new().routes(2), clock.clone());
         let disk = FakeDisks::id(0);
         let judge = || (nodes.is_up(disk), nodes.writable().contains(&disk));
         assert_eq!(judge(), (true, true));

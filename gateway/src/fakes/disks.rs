@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_model::{DiskId, Incarnation};
 use cairn_rpc::{
-    ShardCells, ShardDelete, ShardError, ShardHeader, ShardRead, ShardReceipt, ShardService,
-    ShardTrailer, ShardUpload,
+    ShardCells, ShardDelete, ShardError, ShardHeader, ShardRead, ShardReceipt, ShardRoutes,
+    ShardService, ShardTrailer, ShardUpload,
 };
 use tokio::sync::Semaphore;
 
@@ -82,13 +82,13 @@ impl FakeDisks {
         DiskId([index + 1; 16])
     }
 
-    pub(crate) fn services(&self, count: u8) -> Vec<(DiskId, Arc<dyn ShardService>)> {
-        (0..count)
-            .map(|index| {
-                let service: Arc<dyn ShardService> = Arc::new(self.clone());
-                (Self::id(index), service)
-            })
-            .collect()
+    /// The ways to `count` disks.
+    pub(crate) fn routes(&self, count: u8) -> Arc<dyn ShardRoutes> {
+        let route = |index| {
+            let service: Arc<dyn ShardService> = Arc::new(self.clone());
+            (Self::id(index), service)
+        };
+        Arc::new((0..count).map(route).collect::<BTreeMap<_, _>>())
     }
 
     pub(crate) fn fault(&self, index: u8, fault: DiskFault) {

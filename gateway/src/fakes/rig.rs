@@ -111,7 +111,7 @@ impl Rig {
         let metadata = Metadata::new(fake.clone(), clock.clone());
         let path = Arc::new(DataPath {
             metadata: metadata.clone(),
-            nodes: Nodes::new(disks.services(count), clock.clone()),
+            nodes: Nodes::new(disks.routes(count), clock.clone()),
             views: Views::new(metadata.clone(), clock.clone()),
             clock: clock.clone(),
         });

@@ -81,7 +81,7 @@ impl Site {
             clock.clone(),
             Arc::new(OsEntropy),
             metadata.clone(),
-            disks.services(data + parity),
+            disks.routes(data + parity),
         );
         Self {
             gateway,

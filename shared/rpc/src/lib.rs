@@ -7,10 +7,12 @@
 
 pub mod metadata;
 pub mod quic;
+pub mod routes;
 pub mod shards;
 
 pub use metadata::{MetadataError, MetadataService};
+pub use routes::{DiskRoute, ShardRoutes};
 pub use shards::{
-    ShardCells, ShardDelete, ShardError, ShardFound, ShardHeader, ShardInventory, ShardRead,
-    ShardReceipt, ShardService, ShardTrailer, ShardUpload,
+    Rebuild, Rebuilt, ShardCells, ShardDelete, ShardError, ShardFound, ShardHeader, ShardInventory,
+    ShardRead, ShardRebuild, ShardReceipt, ShardService, ShardTrailer, ShardUpload,
 };

@@ -185,3 +185,46 @@ pub trait ShardInventory: Send + Sync + std::fmt::Debug {
         limit: usize,
     ) -> Result<Vec<ShardFound>, ShardError>;
 }
+
+/// An order to have a good record of one shard of a chunk on a disk. All of it comes from the chunk's
+/// row and its partition's: the authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuild {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The writing.
+    pub incarnation: Incarnation,
+    /// Its coding.
+    pub coding: Coding,
+    /// Bytes of the whole plain chunk.
+    pub chunk_len: u64,
+    /// What the cell table must digest to.
+    pub table_digest: [u8; 16],
+    /// Which shard is wanted.
+    pub shard: u8,
+    /// Where it is wanted: a disk of the node that is called.
+    pub disk: DiskId,
+    /// The epoch of the partition row.
+    pub epoch: u64,
+    /// Where shards may be read, best first; the wanted one may be among them.
+    pub sources: Vec<(u8, DiskId)>,
+}
+
+/// How a rebuild was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// A good record was there: every cell of it was read and checked.
+    Found,
+    /// It was made anew, is durable, and was read back and checked.
+    Written,
+}
+
+/// Makes shards anew on the disks of one node, reading what it needs from other nodes.
+#[async_trait]
+pub trait ShardRebuild: Send + Sync + std::fmt::Debug {
+    /// Returns once the shard is known to be good on its disk.
+    ///
+    /// # Errors
+    /// `Missing` where too few sources gave good cells; else as [`ShardService::prepare`].
+    async fn rebuild(&self, order: Rebuild) -> Result<Rebuilt, ShardError>;
+}

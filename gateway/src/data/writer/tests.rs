@@ -178,7 +178,7 @@ fn rebuilt(rig: Rig) -> Arc<Rig> {
         sessions,
         bucket,
     } = rig;
-    let nodes = crate::data::nodes::Nodes::new(disks.services(4), clock.clone());
+    let nodes = crate::data::nodes::Nodes::new(disks.routes(4), clock.clone());
     let path = Arc::new(DataPath {
         metadata: path.metadata.clone(),
         nodes,
@@ -266,7 +266,7 @@ async fn memory_is_a_few_stripes_while_disks_are_behind() {
     } = rig;
     let path = Arc::new(DataPath {
         metadata: path.metadata.clone(),
-        nodes: crate::data::nodes::Nodes::new(disks.services(6), clock.clone()),
+        nodes: crate::data::nodes::Nodes::new(disks.routes(6), clock.clone()),
         views: crate::data::view::Views::new(path.metadata.clone(), clock.clone()),
         clock: clock.clone(),
     });
