@@ -61,6 +61,8 @@ pub const ADDRESS_LEN_MAX: usize = 256;
 pub const ZONE_LEN_MAX: usize = 64;
 /// Join tokens that may be outstanding.
 pub const JOIN_TOKENS_MAX: usize = 256;
+/// Processes without a certificate that one member hears at once.
+pub const JOINS_AT_ONCE: usize = 8;
 /// Longest life of a join token.
 pub const JOIN_TOKEN_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// Chunks and manifests one long read pins when it moves to a newer session.

@@ -9,7 +9,7 @@
 //! Certificates never end: what ends is the membership. So no cluster stops on a date, and a clock
 //! decides nothing.
 
-mod authority;
+pub(crate) mod authority;
 #[cfg(test)]
 mod tests;
 
@@ -200,7 +200,8 @@ pub(crate) fn node_name(node: NodeId, cluster: ClusterId) -> String {
     format!("{:016x}.node.{cluster}.cairn", node.0)
 }
 
-fn role_name(role: Role, cluster: ClusterId) -> String {
+/// The name of any node with a role, for a caller who knows none by its id.
+pub(crate) fn role_name(role: Role, cluster: ClusterId) -> String {
     format!("{}.role.{cluster}.cairn", role.name())
 }
 

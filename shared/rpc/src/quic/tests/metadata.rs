@@ -101,7 +101,7 @@ fn scene(roles: &[Role], within: Duration) -> Scene {
         dispatcher,
     );
     let caller = cluster.caller(roles);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     let client = Arc::new(MetadataClient::new(Arc::clone(&peer), GROUP, within));
     Scene {
         replica,
@@ -267,7 +267,7 @@ async fn a_proposal_past_its_deadline_is_unknown_and_one_never_sent_is_not() {
     *scene.replica.hangs.lock().unwrap() = true;
     let outcome = scene.client.propose(1, 1, begin()).await;
     assert_eq!(outcome, Err(MetadataError::Unknown));
-    let nowhere = scene.caller.peer(SERVER, vec![]);
+    let nowhere = scene.caller.peer(SERVER, &[] as &[String]);
     scene.client = Arc::new(MetadataClient::new(nowhere, GROUP, LONG));
     let outcome = scene.client.propose(1, 1, begin()).await;
     assert!(
