@@ -34,6 +34,7 @@ pub mod garbage;
 pub mod leases;
 pub mod orphans;
 pub mod placement;
+pub mod voters;
 
 /// Pause between two rounds that found nothing to do.
 const IDLE: Duration = Duration::from_millis(500);

@@ -55,6 +55,8 @@ pub const ROW_EXTENTS_MAX: usize = 16;
 pub const NODES_MAX: usize = 1_024;
 /// Disks of one cluster; their row is read with every view.
 pub const DISKS_MAX: usize = 2_048;
+/// Voters of one metadata group; other members only follow.
+pub const VOTERS_MAX: usize = 7;
 /// Bytes of a node's address.
 pub const ADDRESS_LEN_MAX: usize = 256;
 /// Bytes of a zone's name.

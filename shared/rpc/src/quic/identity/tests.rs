@@ -129,3 +129,19 @@ fn the_anchor_made_of_a_key_is_that_of_the_authoritys_certificate() {
         of_certificate.subject_public_key_info
     );
 }
+
+#[test]
+fn roles_are_the_bits_that_metadata_writes() {
+    use cairn_wire::metadata::Role as Written;
+    for (role, written) in [
+        (Role::Gateway, Written::Gateway),
+        (Role::StorageNode, Written::Storage),
+        (Role::MetadataVoter, Written::Metadata),
+    ] {
+        let set = Roles::of(&[role]);
+        assert_eq!(set.bits(), written as u32);
+        assert_eq!(Roles::of_bits(set.bits()), Some(set));
+    }
+    assert_eq!(Roles::of_bits(8), None);
+    assert_eq!(Roles::of_bits(256), None);
+}

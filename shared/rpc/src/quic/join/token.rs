@@ -15,8 +15,6 @@ use super::super::identity::{ClusterId, PublicKey};
 
 /// What stands before the base64.
 const PREFIX: &str = "cairn-join-1.";
-/// Addresses in one token.
-const ADDRESSES_MAX: usize = 16;
 
 /// All that a process needs to become a member: where to ask, whom to trust, and the secret that is
 /// good for one node.
@@ -44,6 +42,9 @@ impl fmt::Debug for JoinToken {
 }
 
 impl JoinToken {
+    /// Addresses in one token.
+    pub const ADDRESSES_MAX: usize = 16;
+
     /// The text, which is a secret.
     #[must_use]
     pub fn text(&self) -> Zeroizing<String> {
@@ -65,7 +66,7 @@ impl FromStr for JoinToken {
         let body = text.trim().strip_prefix(PREFIX).ok_or(TokenError)?;
         let bytes = URL_SAFE_NO_PAD.decode(body).map_err(|_| TokenError)?;
         let message = control::JoinToken::decode(bytes.as_slice()).map_err(|_| TokenError)?;
-        let fair = (1..=ADDRESSES_MAX).contains(&message.addresses.len())
+        let fair = (1..=Self::ADDRESSES_MAX).contains(&message.addresses.len())
             && message
                 .addresses
                 .iter()

@@ -9,14 +9,14 @@ use cairn_model::limits;
 use cairn_wire::frame::FrameType;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::{
-    Answer, BeginSession, ListAnswer, ListedObject, Query, Reply, Request, StagePage, answer,
-    query, request,
+    AddDisks, Answer, BeginSession, Disk, ListAnswer, ListedObject, MoveNode, Query, Reply,
+    Request, StagePage, answer, query, request,
 };
 use prost::Message;
 use tokio::sync::Notify;
 
 use super::super::*;
-use super::rig::{Cluster, LONG, SERVER, heartbeats, serve};
+use super::rig::{CALLER, Cluster, LONG, SERVER, heartbeats, serve};
 use crate::{MetadataError, MetadataService};
 
 const GROUP: u32 = 3;
@@ -198,6 +198,38 @@ async fn a_storage_node_may_ask_and_not_propose() {
     assert_eq!(scene.client.propose(1, 1, begin()).await.map(|_| ()), role);
     assert_eq!(scene.client.keep_alive(&[1]).await, role);
     assert_eq!(scene.replica.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_storage_node_may_speak_for_itself_alone() {
+    let scene = scene(&[Role::StorageNode], LONG);
+    let moved = |node| {
+        Command::MoveNode(MoveNode {
+            node,
+            address: "here:1".to_owned(),
+        })
+    };
+    let added = |nodes: &[u64]| {
+        let disk = |node: &u64| Disk {
+            node: *node,
+            ..Disk::default()
+        };
+        Command::AddDisks(AddDisks {
+            disks: nodes.iter().map(disk).collect(),
+        })
+    };
+    for own in [moved(CALLER.0), added(&[CALLER.0, CALLER.0])] {
+        assert!(scene.client.propose(0, 0, own).await.is_ok());
+    }
+    let asked = scene.replica.asked().len();
+    for others in [moved(1), added(&[CALLER.0, 1]), begin()] {
+        let refused = scene.client.propose(0, 0, others).await;
+        assert!(
+            matches!(refused, Err(MetadataError::Refused(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(scene.replica.asked().len(), asked);
 }
 
 #[tokio::test]
