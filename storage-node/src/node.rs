@@ -2,6 +2,7 @@
 
 mod care;
 mod inventory;
+mod repair;
 mod threads;
 mod upload;
 
@@ -21,9 +22,12 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::background::Progress;
 use crate::format::Shape;
 use crate::settings::{Drive, Settings};
-use crate::tuning::OPEN_UPLOADS;
-use crate::volume::{Damage, IndexEngine, Job, OpenError, Reservation, ScrubCounts, Volume};
+use crate::tuning::{OPEN_UPLOADS, REBUILDS};
+use crate::volume::{
+    Damage, IndexEngine, Job, OpenError, Purpose, Reservation, ScrubCounts, Volume,
+};
 use care::Care;
+pub(crate) use repair::{Repair, Standing};
 use threads::DiskThreads;
 use upload::Upload;
 
@@ -69,6 +73,7 @@ struct OpenDisk {
     position: usize,
     volume: Arc<Volume>,
     uploads: Arc<Semaphore>,
+    rebuilds: Arc<Semaphore>,
     care: Arc<Care>,
     /// `None` inline.
     threads: Option<DiskThreads>,
@@ -146,6 +151,7 @@ impl StorageNode {
             position,
             volume,
             uploads: Arc::new(Semaphore::new(OPEN_UPLOADS)),
+            rebuilds: Arc::new(Semaphore::new(REBUILDS)),
             care,
             threads,
         };
@@ -273,6 +279,16 @@ impl StorageNode {
         outcomes.into_iter().collect()
     }
 
+    /// Whether the disk is here.
+    pub(crate) fn has(&self, disk: DiskId) -> bool {
+        self.disks.contains_key(&disk)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn volume(&self, disk: DiskId) -> &Arc<Volume> {
+        &self.disks[&disk].volume
+    }
+
     fn disk(&self, disk: DiskId) -> Result<&Arc<OpenDisk>, ShardError> {
         self.disks.get(&disk).ok_or(ShardError::NotMine)
     }
@@ -319,20 +335,32 @@ impl OpenDisk {
         outcome.await.map_err(|_| lost())?
     }
 
+    /// Room for a client's record.
     async fn reserve(&self, units: u32) -> Result<Arc<Reservation>, ShardError> {
+        if units <= self.volume.record_units_max()
+            && let Some(reservation) = Reservation::quickly(&self.volume, units)?
+        {
+            return Ok(reservation);
+        }
+        self.reserve_for(units, Purpose::Client(units)).await
+    }
+
+    /// Room for a record of `units`, on a writer thread where there is one.
+    async fn reserve_for(
+        &self,
+        units: u32,
+        purpose: Purpose,
+    ) -> Result<Arc<Reservation>, ShardError> {
         if units > self.volume.record_units_max() {
             return Err(ShardError::Refused("record is larger than a segment"));
         }
-        if let Some(reservation) = Reservation::quickly(&self.volume, units)? {
-            return Ok(reservation);
-        }
         let volume = Arc::clone(&self.volume);
         let Some(threads) = &self.threads else {
-            return Reservation::new(&volume, units);
+            return Reservation::new(&volume, purpose);
         };
         let outcome = threads
             .writers
-            .send(move || Reservation::new(&volume, units))?;
+            .send(move || Reservation::new(&volume, purpose))?;
         outcome.await.map_err(|_| lost())?
     }
 
@@ -367,7 +395,7 @@ impl ShardService for StorageNode {
             Arc::clone(disk),
             shape,
             reservation,
-            permit,
+            Some(permit),
         )))
     }
 
