@@ -27,10 +27,12 @@ pub(crate) enum Call {
     Space,
     /// Storage: what lies on a disk.
     Inventory,
+    /// Storage: a shard made anew, ordered by the metadata's planner.
+    Rebuild,
 }
 
 impl Call {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Heartbeat,
         Self::Consensus,
         Self::Propose,
@@ -41,6 +43,7 @@ impl Call {
         Self::Delete,
         Self::Space,
         Self::Inventory,
+        Self::Rebuild,
     ];
 
     fn kind(self) -> FrameType {
@@ -48,9 +51,8 @@ impl Call {
             Self::Heartbeat => FrameType::Control,
             Self::Consensus => FrameType::Consensus,
             Self::Propose | Self::Query | Self::KeepAlive => FrameType::Metadata,
-            Self::Prepare | Self::Read | Self::Delete | Self::Space | Self::Inventory => {
-                FrameType::Storage
-            }
+            Self::Prepare | Self::Read | Self::Delete => FrameType::Storage,
+            Self::Space | Self::Inventory | Self::Rebuild => FrameType::Storage,
         }
     }
 
@@ -58,7 +60,7 @@ impl Call {
         use Role::{Gateway, MetadataVoter, StorageNode};
         match self {
             Self::Heartbeat | Self::Query | Self::Space => &[Gateway, StorageNode, MetadataVoter],
-            Self::Consensus | Self::Delete => &[MetadataVoter],
+            Self::Consensus | Self::Delete | Self::Rebuild => &[MetadataVoter],
             // Voters pass on what came to one that does not lead.
             Self::Propose | Self::KeepAlive => &[Gateway, MetadataVoter],
             Self::Prepare | Self::Read => &[Gateway, StorageNode],
@@ -102,7 +104,7 @@ mod tests {
         assert_eq!(
             may(Role::MetadataVoter),
             [
-                Heartbeat, Consensus, Propose, Query, KeepAlive, Delete, Space, Inventory
+                Heartbeat, Consensus, Propose, Query, KeepAlive, Delete, Space, Inventory, Rebuild
             ]
         );
     }

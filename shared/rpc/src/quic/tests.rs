@@ -5,6 +5,7 @@ mod bounds;
 mod calls;
 mod garbage;
 mod metadata;
+mod rebuild;
 mod rig;
 mod shards;
 mod store;
