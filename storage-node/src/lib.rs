@@ -30,7 +30,7 @@ mod tuning;
 mod volume;
 
 pub use background::{BackgroundStep, Progress};
-pub use node::{DiskSource, DiskState, DiskStatus, StorageNode};
+pub use node::{DiskSource, DiskState, DiskStatus, PlacementNews, RowNews, StorageNode};
 pub use rebuild::Rebuilder;
 pub use settings::{Drive, Settings, SettingsError};
 pub use volume::{Damage, IndexEngine, OpenError, ScrubCounts, VolumeIdentity};

@@ -2,13 +2,14 @@
 
 mod care;
 mod inventory;
+mod partitions;
 mod repair;
 mod threads;
 mod upload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use async_trait::async_trait;
 use cairn_model::{DiskId, Incarnation, NodeId, limits};
@@ -27,6 +28,8 @@ use crate::volume::{
     Damage, IndexEngine, Job, OpenError, Purpose, Reservation, ScrubCounts, Volume,
 };
 use care::Care;
+use partitions::{Access, Partitions};
+pub use partitions::{PlacementNews, RowNews};
 pub(crate) use repair::{Repair, Standing};
 use threads::DiskThreads;
 use upload::Upload;
@@ -86,7 +89,7 @@ pub struct StorageNode {
     node: NodeId,
     disks: BTreeMap<DiskId, Arc<OpenDisk>>,
     unopened: Vec<(usize, String)>,
-    epoch_floor: AtomicU64,
+    partitions: Partitions,
     generation: AtomicU16,
 }
 
@@ -109,7 +112,7 @@ impl StorageNode {
             node,
             disks: BTreeMap::new(),
             unopened: Vec::new(),
-            epoch_floor: AtomicU64::new(0),
+            partitions: Partitions::default(),
             generation: AtomicU16::new(0),
         };
         let mut first_error = None;
@@ -189,10 +192,26 @@ impl StorageNode {
         all
     }
 
-    /// Calls that carry an epoch below `epoch` are answered `StaleEpoch` from now on. Only rises;
-    /// kept in memory.
-    pub fn raise_epoch_floor(&self, epoch: u64) {
-        self.epoch_floor.fetch_max(epoch, Ordering::SeqCst);
+    /// Tells the node rows of the partition table. Of each row the newest counts; kept in memory.
+    /// Calls placed by an older row are answered `StaleEpoch` from then on.
+    ///
+    /// # Errors
+    /// `Refused` for what is no partition table.
+    pub fn learn_partitions(&self, news: &PlacementNews) -> Result<(), ShardError> {
+        self.partitions.learn(news, |disk| self.has(disk))
+    }
+
+    /// The epoch that a caller knew and the node does not, if there was one since it last learnt;
+    /// 0 before it learns anything.
+    #[must_use]
+    pub fn wants_partitions(&self) -> Option<u64> {
+        self.partitions.wanted()
+    }
+
+    /// Returns once the node wants partitions; for one task, which reads the table and tells. It
+    /// paces itself: a caller with an epoch that never was would have it read on and on.
+    pub async fn until_partitions_are_wanted(&self) -> u64 {
+        self.partitions.until_wanted().await
     }
 
     /// Refuses writes of incarnations of generations before `generation`, durably on every disk.
@@ -293,12 +312,17 @@ impl StorageNode {
         self.disks.get(&disk).ok_or(ShardError::NotMine)
     }
 
-    fn disk_at(&self, disk: DiskId, epoch: u64) -> Result<&Arc<OpenDisk>, ShardError> {
-        let current = self.epoch_floor.load(Ordering::SeqCst);
-        if epoch < current {
-            return Err(ShardError::StaleEpoch { current });
-        }
-        self.disk(disk)
+    /// The disk, for a call about a writing placed by `epoch`.
+    fn disk_at(
+        &self,
+        disk: DiskId,
+        incarnation: Incarnation,
+        epoch: u64,
+        access: Access,
+    ) -> Result<&Arc<OpenDisk>, ShardError> {
+        let open = self.disk(disk)?;
+        self.partitions.check(disk, incarnation, epoch, access)?;
+        Ok(open)
     }
 
     /// What a client's record must be like before anything is reserved.
@@ -382,7 +406,8 @@ fn lost() -> ShardError {
 #[async_trait]
 impl ShardService for StorageNode {
     async fn prepare(&self, header: ShardHeader) -> Result<Box<dyn ShardUpload>, ShardError> {
-        let disk = self.disk_at(header.disk, header.epoch)?;
+        let (stamp, epoch) = (header.incarnation, header.epoch);
+        let disk = self.disk_at(header.disk, stamp, epoch, Access::Write)?;
         let shape = self.shape(&header)?;
         let units = shape
             .units()
@@ -400,7 +425,7 @@ impl ShardService for StorageNode {
     }
 
     async fn read(&self, read: ShardRead) -> Result<ShardCells, ShardError> {
-        let disk = self.disk_at(read.disk, read.epoch)?;
+        let disk = self.disk_at(read.disk, read.incarnation, read.epoch, Access::Read)?;
         disk.on_reader(move |volume| volume.read(&read)).await
     }
 

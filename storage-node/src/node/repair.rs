@@ -17,6 +17,7 @@ use cairn_rpc::{Rebuild, ShardError, ShardRead, ShardTrailer};
 use cairn_world::Clock;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::partitions::Access;
 use super::upload::Upload;
 use super::{OpenDisk, StorageNode};
 use crate::format::Shape;
@@ -52,7 +53,8 @@ impl StorageNode {
     /// Takes an order up. Writings of fenced generations are not refused: the order speaks for the
     /// chunk's row, and what was stored before a restore must be repaired too.
     pub(crate) fn repair(&self, order: &Rebuild) -> Result<Repair, ShardError> {
-        let disk = self.disk_at(order.disk, order.epoch)?;
+        let (stamp, epoch) = (order.incarnation, order.epoch);
+        let disk = self.disk_at(order.disk, stamp, epoch, Access::Write)?;
         let place = Arc::clone(&disk.rebuilds)
             .try_acquire_owned()
             .map_err(|_| ShardError::Unavailable("too many rebuilds on the disk".to_owned()))?;

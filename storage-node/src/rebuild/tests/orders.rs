@@ -199,6 +199,38 @@ fn a_source_that_knows_a_newer_epoch_says_so() {
 }
 
 #[test]
+fn an_order_is_judged_by_the_row_of_its_partition() {
+    let fleet = Fleet::new(coding(2, 1), LEN);
+    let tell = |epoch, disk| {
+        let row = crate::RowNews {
+            partition: fleet.chunk.incarnation.partition(3),
+            epoch,
+            disks: vec![disk],
+        };
+        let news = crate::PlacementNews {
+            generation: 1,
+            bits: 3,
+            rows: vec![row],
+        };
+        fleet.target.node.learn_partitions(&news).unwrap();
+    };
+    tell(2, fleet.target.disk);
+    let stale = Err(ShardError::StaleEpoch { current: 2 });
+    assert_eq!(fleet.rebuild(fleet.order(0)), stale);
+    let order = Rebuild {
+        epoch: 3,
+        ..fleet.order(0)
+    };
+    tell(3, source_disk(0));
+    let refused = fleet.rebuild(order.clone());
+    assert!(matches!(refused, Err(ShardError::Refused(_))));
+    tell(4, fleet.target.disk);
+    let order = Rebuild { epoch: 4, ..order };
+    assert_eq!(fleet.rebuild(order), Ok(Rebuilt::Written));
+    assert!(fleet.reads(1).iter().all(|read| read.epoch == 4));
+}
+
+#[test]
 fn a_silent_source_costs_its_patience_once() {
     let fleet = Fleet::new(coding(2, 2), 600_000);
     fleet.set(1, Mood::Silent);
