@@ -30,7 +30,9 @@ mod tuning;
 mod volume;
 
 pub use background::{BackgroundStep, Progress};
-pub use node::{DiskSource, DiskState, DiskStatus, PlacementNews, RowNews, StorageNode};
+pub use node::{
+    DiskReport, DiskSource, DiskState, DiskStatus, PlacementNews, RowNews, StorageNode,
+};
 pub use rebuild::Rebuilder;
 pub use settings::{Drive, Settings, SettingsError};
 pub use volume::{Damage, IndexEngine, OpenError, ScrubCounts, VolumeIdentity};

@@ -4,6 +4,7 @@ mod care;
 mod inventory;
 mod partitions;
 mod repair;
+mod report;
 mod threads;
 mod upload;
 
@@ -31,6 +32,7 @@ use care::Care;
 use partitions::{Access, Partitions};
 pub use partitions::{PlacementNews, RowNews};
 pub(crate) use repair::{Repair, Standing};
+pub use report::{DiskReport, DiskState, DiskStatus};
 use threads::DiskThreads;
 use upload::Upload;
 
@@ -46,28 +48,6 @@ impl std::fmt::Debug for DiskSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "DiskSource({:?})", self.disk)
     }
-}
-
-/// How a disk is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DiskState {
-    /// It reads and writes.
-    Ready,
-    /// A write or a sync failed: it only reads until the node is started again.
-    Failed(String),
-    /// It could not be opened.
-    NotOpened(String),
-}
-
-/// One of the node's disks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiskStatus {
-    /// Position in the list given to [`StorageNode::open`].
-    pub position: usize,
-    /// Its name, where it could be read.
-    pub disk: Option<DiskId>,
-    /// How it is.
-    pub state: DiskState,
 }
 
 /// One open disk.
@@ -145,6 +125,7 @@ impl StorageNode {
             .fenced()
             .map_err(|error| std::io::Error::other(error.to_string()))?;
         self.generation.fetch_max(fenced, Ordering::SeqCst);
+        volume.look_at_room();
         let care = Arc::new(Care::new(&volume));
         let threads = match volume.settings.drive {
             Drive::Threads => Some(DiskThreads::start(&volume, &care)?),
@@ -166,30 +147,6 @@ impl StorageNode {
     #[must_use]
     pub fn id(&self) -> NodeId {
         self.node
-    }
-
-    /// All disks, in the order they were given.
-    #[must_use]
-    pub fn disks(&self) -> Vec<DiskStatus> {
-        let mut all: Vec<DiskStatus> = self
-            .unopened
-            .iter()
-            .map(|(position, why)| DiskStatus {
-                position: *position,
-                disk: None,
-                state: DiskState::NotOpened(why.clone()),
-            })
-            .collect();
-        all.extend(self.disks.iter().map(|(id, disk)| DiskStatus {
-            position: disk.position,
-            disk: Some(*id),
-            state: match disk.volume.fault() {
-                Some(fault) => DiskState::Failed(fault.to_owned()),
-                None => DiskState::Ready,
-            },
-        }));
-        all.sort_by_key(|status| status.position);
-        all
     }
 
     /// Tells the node rows of the partition table. Of each row the newest counts; kept in memory.

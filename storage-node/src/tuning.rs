@@ -54,6 +54,8 @@ pub(crate) const PUNCH_PLACES: usize = 64;
 pub(crate) const STEP_BYTES: u64 = 4 << 20;
 /// Pause of the caretaker where there is nothing to do.
 pub(crate) const IDLE_PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks at the room on a disk.
+pub(crate) const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// How often the caretaker gives way to foreground work before it takes its turn all the same.
 pub(crate) const GIVE_WAY: u32 = 50;
 /// Shards made anew on one disk at once.

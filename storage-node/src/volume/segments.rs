@@ -103,8 +103,32 @@ impl Volume {
     /// Bytes free for client writes, and bytes in all.
     pub(crate) fn room(&self) -> Result<(u64, u64), ShardError> {
         let (free, total) = self.file_system_room()?;
+        Ok((self.for_clients(free), total))
+    }
+
+    /// Notes what room there is; where it cannot be told, what was seen before stands.
+    pub(crate) fn look_at_room(&self) {
+        if let Ok(seen) = self.file_system_room() {
+            *self
+                .room_seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = seen;
+        }
+    }
+
+    /// Bytes free for client writes and bytes in all, as last looked at.
+    pub(crate) fn room_seen(&self) -> (u64, u64) {
+        let (free, total) = *self
+            .room_seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        (self.for_clients(free), total)
+    }
+
+    /// What clients can take of `free` bytes of the file system, and in the segments being filled.
+    fn for_clients(&self, free: u64) -> u64 {
         let whole = free / self.settings.segment_len * self.settings.segment_len;
-        Ok((whole + self.ledger().client_room(), total))
+        whole + self.ledger().client_room()
     }
 
     /// A new segment, durable before anything lies in it.
