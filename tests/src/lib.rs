@@ -22,6 +22,7 @@ pub mod binary;
 pub mod content;
 pub mod damage;
 pub mod flushes;
+pub mod linear;
 pub mod oracle;
 pub mod random;
 pub mod s3;

@@ -1,0 +1,1 @@
+//! Faults on a cluster of real processes; one scenario per file.
