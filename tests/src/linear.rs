@@ -233,7 +233,13 @@ const UNSEEN: Value = Value::MAX;
 impl Operation {
     /// The same operation where its value, which nobody saw, is compared with nothing either.
     fn anonymous(self, compared: &BTreeSet<Value>) -> Self {
-        let hide = |value| if compared.contains(&value) { value } else { UNSEEN };
+        let hide = |value| {
+            if compared.contains(&value) {
+                value
+            } else {
+                UNSEEN
+            }
+        };
         match self {
             Self::Write(value) => Self::Write(value.map(hide)),
             Self::Swap { expected, to } => Self::Swap {

@@ -30,7 +30,10 @@ impl Configuration {
     }
 
     fn count(&self) -> usize {
-        self.done.iter().map(|word| word.count_ones() as usize).sum()
+        self.done
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
     }
 }
 

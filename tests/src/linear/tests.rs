@@ -14,7 +14,12 @@ fn span(called: u64, answered: u64, operation: Operation, outcome: Outcome) -> S
 }
 
 fn put(called: u64, answered: u64, value: Value) -> Span {
-    span(called, answered, Operation::Write(Some(value)), Outcome::Done)
+    span(
+        called,
+        answered,
+        Operation::Write(Some(value)),
+        Outcome::Done,
+    )
 }
 
 fn delete(called: u64, answered: u64) -> Span {
@@ -26,7 +31,11 @@ fn get(called: u64, answered: u64, state: State) -> Span {
 }
 
 fn swap(called: u64, answered: u64, expected: State, to: Value, won: bool) -> Span {
-    let outcome = if won { Outcome::Done } else { Outcome::Mismatch };
+    let outcome = if won {
+        Outcome::Done
+    } else {
+        Outcome::Mismatch
+    };
     span(called, answered, Operation::Swap { expected, to }, outcome)
 }
 
@@ -157,7 +166,10 @@ fn what_nobody_wrote_and_what_cannot_be_are_named() {
         vec![span(1, 2, Operation::Write(None), Outcome::Mismatch)],
     ] {
         let verdict = check(&history);
-        assert!(matches!(verdict, Err(Violation::Malformed(_))), "{verdict:?}");
+        assert!(
+            matches!(verdict, Err(Violation::Malformed(_))),
+            "{verdict:?}"
+        );
     }
 }
 
@@ -180,8 +192,13 @@ fn many_lost_answers_are_decided() {
 
 #[test]
 fn a_violation_says_where_it_is_stuck() {
-    let text = check(&[put(1, 2, 1), get(3, 4, None)]).unwrap_err().to_string();
-    assert!(text.contains("after 1 operations, holding Some(1)"), "{text}");
+    let text = check(&[put(1, 2, 1), get(3, 4, None)])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("after 1 operations, holding Some(1)"),
+        "{text}"
+    );
     assert!(text.contains("client 3 [3..4] Read: Saw(None)"), "{text}");
 }
 
@@ -254,9 +271,18 @@ fn true_history(script: &[Asked]) -> Vec<Span> {
         if happens {
             state = next;
         }
-        let outcome = if one.answer_lost { Outcome::Unknown } else { outcome };
+        let outcome = if one.answer_lost {
+            Outcome::Unknown
+        } else {
+            outcome
+        };
         let called = point - one.before * spread + 1;
-        history.push(span(called, point + one.after * spread + 2, operation, outcome));
+        history.push(span(
+            called,
+            point + one.after * spread + 2,
+            operation,
+            outcome,
+        ));
     }
     history
 }
