@@ -13,6 +13,7 @@
 
 mod description;
 mod member;
+mod whole;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ use crate::server::{ACCESS_KEY, SECRET_KEY, give_credentials};
 pub const NODES: usize = 6;
 /// Gateways.
 pub const GATEWAYS: usize = 2;
+/// Voters on the metadata, where a test does not say.
+pub const VOTERS: usize = 3;
 /// How long the whole cluster may take to come up on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(90);
 /// How long a gateway may take to be ready once its process runs.
@@ -77,12 +80,21 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Six nodes, coded 4+2, and two gateways, ready.
+    /// Six nodes, three of them voters, coded 4+2, and two gateways, ready.
     ///
     /// # Panics
     /// Where it does not come up; what it printed is shown.
     #[must_use]
     pub fn start() -> Self {
+        Self::with_voters(VOTERS)
+    }
+
+    /// The same with another number of voters: of five, any two may be lost.
+    ///
+    /// # Panics
+    /// Where it does not come up; what it printed is shown.
+    #[must_use]
+    pub fn with_voters(voters: usize) -> Self {
         let home = home();
         let directory = home.path().join("cluster");
         let log = home.path().join("dev-cluster.log");
@@ -92,6 +104,7 @@ impl Cluster {
         command.args(["dev", "cluster"]).arg(&directory);
         command.args(["--nodes", &NODES.to_string()]);
         command.args(["--gateways", &GATEWAYS.to_string()]);
+        command.args(["--voters", &voters.to_string()]);
         member::without_settings(&mut command);
         give_credentials(&mut command);
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
@@ -106,6 +119,7 @@ impl Cluster {
         };
         let description = cluster.wait_described();
         cluster.take_in(description);
+        assert_eq!(cluster.voters().len(), voters);
         cluster
     }
 
@@ -148,7 +162,7 @@ impl Cluster {
         let logs = self.directory.join("logs");
         let log = |name: &str| logs.join(format!("{name}.log"));
         for (index, entry) in description.nodes.into_iter().enumerate() {
-            let name = format!("node{index}");
+            let name = format!("node{}", index + 1);
             self.nodes.push(Node {
                 process: Member::running(&name, entry.argv, entry.pid, log(&name)),
                 directory: entry.dir,
@@ -156,7 +170,7 @@ impl Cluster {
             });
         }
         for (index, entry) in description.gateways.into_iter().enumerate() {
-            let name = format!("gateway{index}");
+            let name = format!("gateway{}", index + 1);
             self.gateways.push(Gateway {
                 process: Member::running(&name, entry.argv, entry.pid, log(&name)),
                 client: Client::new(&entry.url, ACCESS_KEY, SECRET_KEY).expect("an endpoint"),
@@ -164,7 +178,6 @@ impl Cluster {
         }
         assert_eq!(self.nodes.len(), NODES);
         assert_eq!(self.gateways.len(), GATEWAYS);
-        assert_eq!(self.voters().len(), 3);
         for process in self.processes() {
             assert!(process.is_running(), "{} does not run", process.name);
         }
@@ -204,9 +217,8 @@ impl Cluster {
 
     /// One client for each gateway.
     #[must_use]
-    pub fn clients(&self) -> Vec<Client> {
-        let gateways = self.gateways.iter();
-        gateways.map(|gateway| gateway.client.clone()).collect()
+    pub fn clients(&self) -> [Client; GATEWAYS] {
+        std::array::from_fn(|index| self.client(index))
     }
 
     /// The nodes that have a vote, by number.
@@ -311,6 +323,16 @@ impl Drop for Cluster {
         }
         self.put_away();
     }
+}
+
+/// The command line under which the founder of a cluster is given the credentials of the tests.
+#[must_use]
+pub fn with_credentials() -> Vec<String> {
+    vec![
+        "env".to_owned(),
+        format!("CAIRN_ROOT_ACCESS_KEY={ACCESS_KEY}"),
+        format!("CAIRN_ROOT_SECRET_KEY={SECRET_KEY}"),
+    ]
 }
 
 /// A temporary home for a cluster.

@@ -31,6 +31,7 @@ pub mod flushes;
 pub mod history;
 pub mod linear;
 pub mod network;
+pub mod objects;
 pub mod oracle;
 pub mod patience;
 pub mod random;

@@ -335,7 +335,7 @@ fn any_history() -> impl Strategy<Value = Vec<Span>> {
         for (index, ((pick, about, seen, called, length), answer)) in script.into_iter().enumerate()
         {
             let index = index as u64;
-            let state = |number: u64| (number % count > 0).then_some(number % count);
+            let state = |number: u64| Some(number % count).filter(|value| *value > 0);
             let operation = asked(pick, index + 1, state(about));
             let outcome = match (operation, answer) {
                 (_, 0) => Outcome::Unknown,
