@@ -8,6 +8,7 @@
 //!              ──> deleting ──> every disk ──> FinishDelete
 //!              ──> leases due ───────────────> ExpireLeases
 //!  inventory   ──> unknown, twice ───────────> JudgeOrphans
+//!  GetCluster  ──> no table, enough disks ───> PlaceTable
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,8 @@ use orphans::Writing;
 pub mod garbage;
 pub mod leases;
 pub mod orphans;
+pub mod placement;
+pub mod voters;
 
 /// Pause between two rounds that found nothing to do.
 const IDLE: Duration = Duration::from_millis(500);
@@ -53,6 +56,8 @@ pub struct Planner {
     /// Suspected at the last look for orphans, in quarantine since.
     suspects: BTreeSet<Writing>,
     orphans_due: Duration,
+    /// Until the first table is there.
+    unplaced: Option<placement::Quiet>,
 }
 
 impl Planner {
@@ -65,6 +70,7 @@ impl Planner {
             disks,
             suspects: BTreeSet::new(),
             orphans_due,
+            unplaced: Some(placement::Quiet::default()),
         }
     }
 
@@ -82,6 +88,9 @@ impl Planner {
                     tracing::warn!(%error, "background round failed, it will be tried again");
                     false
                 });
+                if let Err(error) = self.place().await {
+                    tracing::warn!(%error, "the first table could not be placed, it will be tried again");
+                }
                 if self.metadata.clock().monotonic() >= self.orphans_due {
                     self.orphans_due += ORPHANS_EVERY;
                     if let Err(error) = self.judge_orphans().await {
@@ -121,6 +130,30 @@ impl Planner {
         }
         busy |= self.delete(work).await?;
         Ok(busy)
+    }
+
+    /// Places the first table of a cluster born without disks, once enough have joined.
+    ///
+    /// # Errors
+    /// The metadata's.
+    pub async fn place(&mut self) -> Result<(), MetadataError> {
+        let Some(mut quiet) = self.unplaced.take() else {
+            return Ok(());
+        };
+        let cluster = match self.cluster().await {
+            Ok(cluster) if !cluster.partitions.is_empty() => return Ok(()),
+            cluster => cluster,
+        };
+        let now = self.metadata.clock().monotonic();
+        let table = cluster.map(|cluster| quiet.place(&cluster, now));
+        self.unplaced = Some(quiet);
+        if let Some(table) = table? {
+            let reply = (self.metadata)
+                .propose(0, 0, Command::PlaceTable(table))
+                .await?;
+            tracing::info!(refusal = ?reply.refusal(), "the first partition table is placed");
+        }
+        Ok(())
     }
 
     /// Looks at every disk once; what was suspected last time and still is, is judged by entries.
@@ -197,9 +230,7 @@ impl Planner {
         if work.deleting.is_empty() {
             return Ok(false);
         }
-        let Kind::Cluster(cluster) = self.ask(Asked::GetCluster(GetCluster {})).await? else {
-            return Err(MetadataError::Refused("another answer than asked"));
-        };
+        let cluster = self.cluster().await?;
         let mut by_disk: BTreeMap<DiskId, Vec<ShardDelete>> = BTreeMap::new();
         for item in &work.deleting {
             let Some(delete) = shard_delete(item) else {
@@ -228,6 +259,13 @@ impl Planner {
         });
         self.metadata.propose(0, 0, command).await?;
         Ok(true)
+    }
+
+    async fn cluster(&self) -> Result<ClusterAnswer, MetadataError> {
+        match self.ask(Asked::GetCluster(GetCluster {})).await? {
+            Kind::Cluster(cluster) => Ok(cluster),
+            _ => Err(MetadataError::Refused("another answer than asked")),
+        }
     }
 
     async fn ask(&self, asked: Asked) -> Result<Kind, MetadataError> {

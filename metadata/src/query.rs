@@ -76,6 +76,7 @@ pub fn answer(view: &dyn View, query: Query) -> Result<Answer, QueryError> {
         Asked::ListParts(query) => Kind::Parts(uploads::parts(&rows, &query)?),
         Asked::GetGarbage(query) => Kind::Garbage(garbage::work(&rows, &query)?),
         Asked::GetSessions(_) => Kind::Sessions(sessions(&rows)?),
+        Asked::GetMembers(_) => Kind::Members(cluster::members(&rows)?),
     };
     Ok(Answer { answer: Some(kind) })
 }

@@ -10,8 +10,10 @@ use bytes::Bytes;
 use cairn_model::limits;
 use cairn_rpc::{MetadataError, MetadataService};
 use cairn_store::View;
+use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
-use cairn_wire::metadata::{Answer, Entry, Query, Reply};
+use cairn_wire::metadata::query::Query as Asked;
+use cairn_wire::metadata::{Answer, Entry, GetMembers, MembersAnswer, Query, Reply};
 use cairn_world::Clock;
 use prost::Message as _;
 
@@ -84,6 +86,31 @@ impl Metadata {
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Nodes and disks as far as this replica has applied them: for a voter that must know its peers
+    /// before there can be a leader to ask. `None` where they cannot be read.
+    #[must_use]
+    pub fn members_applied(&self) -> Option<MembersAnswer> {
+        let query = Query {
+            query: Some(Asked::GetMembers(GetMembers {})),
+        };
+        let answer = query::answer(self.host.stale_view().as_ref(), query).ok()?;
+        match answer.answer {
+            Some(Kind::Members(members)) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// Nodes and disks, linearizably.
+    pub(crate) async fn members(&self) -> Result<MembersAnswer, MetadataError> {
+        let query = Query {
+            query: Some(Asked::GetMembers(GetMembers {})),
+        };
+        match self.query(query).await?.answer {
+            Some(Kind::Members(members)) => Ok(members),
+            _ => Err(MetadataError::Refused("another answer than asked")),
+        }
     }
 
     /// Of `open`, the sessions nobody spoke for since `SESSION_EXPIRY_SECS`. One never heard of

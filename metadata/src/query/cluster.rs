@@ -1,6 +1,6 @@
 //! The cluster view: members, classes, the whole partition table.
 
-use cairn_wire::metadata::{ClusterAnswer, PartitionRow};
+use cairn_wire::metadata::{ClusterAnswer, MembersAnswer, Node, PartitionRow};
 
 use super::Rows;
 use crate::apply::ApplyError;
@@ -27,10 +27,7 @@ pub(super) fn get(rows: &Rows<'_>) -> Result<ClusterAnswer, ApplyError> {
             })
         })
         .collect::<Result<_, ApplyError>>()?;
-    let nodes = rows
-        .scan::<NodeKey>(&[NodeKey::PREFIX])
-        .map(|row| row.map(|(_, node)| node))
-        .collect::<Result<_, ApplyError>>()?;
+    let nodes = nodes(rows)?;
     Ok(ClusterAnswer {
         cluster: cluster.cluster,
         generation: cluster.generation,
@@ -45,4 +42,19 @@ pub(super) fn get(rows: &Rows<'_>) -> Result<ClusterAnswer, ApplyError> {
         clock_suspended: counters.clock_suspended,
         nodes,
     })
+}
+
+/// Nodes and disks alone: every process asks for them every second.
+pub(super) fn members(rows: &Rows<'_>) -> Result<MembersAnswer, ApplyError> {
+    let cluster = rows.get(&ClusterKey)?;
+    Ok(MembersAnswer {
+        nodes: nodes(rows)?,
+        disks: cluster.map(|row| row.disks).unwrap_or_default(),
+    })
+}
+
+fn nodes(rows: &Rows<'_>) -> Result<Vec<Node>, ApplyError> {
+    rows.scan::<NodeKey>(&[NodeKey::PREFIX])
+        .map(|row| row.map(|(_, node)| node))
+        .collect()
 }

@@ -21,8 +21,10 @@ mod frames;
 mod heartbeat;
 mod hello;
 pub mod identity;
+pub mod join;
 mod metadata;
 mod peer;
+mod pool;
 mod roles;
 mod shards;
 #[cfg(test)]
@@ -40,5 +42,6 @@ pub use identity::{Certificate, ClusterCa, ClusterId, Membership, NodeKey, Peer,
 pub use identity::{IdentityError, PublicKey, Role, Roles};
 pub use metadata::{MetadataClient, MetadataHandler};
 pub use peer::RemotePeer;
+pub use pool::{Lines, Pool};
 pub use shards::{ShardClient, ShardHandler};
 pub use tls::Identity;

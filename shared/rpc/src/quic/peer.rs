@@ -7,7 +7,6 @@
 //!             └ all addresses in turn ── HELLO ──────────> stream
 //! ```
 
-use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ use super::tuning;
 pub struct RemotePeer {
     dialer: Dialer,
     node: NodeId,
-    addresses: Arc<RwLock<Vec<SocketAddr>>>,
+    addresses: Arc<RwLock<Vec<String>>>,
     slot: Arc<Mutex<Slot>>,
 }
 
@@ -43,7 +42,7 @@ struct Slot {
 }
 
 impl RemotePeer {
-    pub(crate) fn new(dialer: Dialer, node: NodeId, addresses: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(dialer: Dialer, node: NodeId, addresses: Vec<String>) -> Self {
         Self {
             dialer,
             node,
@@ -59,7 +58,7 @@ impl RemotePeer {
     }
 
     /// Where it is from now on. An open connection stays.
-    pub fn moved(&self, addresses: Vec<SocketAddr>) {
+    pub fn moved(&self, addresses: Vec<String>) {
         *self
             .addresses
             .write()
@@ -177,12 +176,22 @@ impl RemotePeer {
     }
 }
 
-async fn dial_any(dialer: &Dialer, node: NodeId, addresses: &[SocketAddr]) -> Result<Link, NoLink> {
+/// Names are looked up anew for every attempt: a container comes back with another address.
+async fn dial_any(dialer: &Dialer, node: NodeId, addresses: &[String]) -> Result<Link, NoLink> {
     let mut why = "no address is known".to_owned();
-    for address in addresses {
-        match dialer.dial(node, *address).await {
-            Ok(link) => return Ok(link),
-            Err(NoLink(error)) => why = error,
+    for name in addresses {
+        let found = match tokio::net::lookup_host(name).await {
+            Ok(found) => found,
+            Err(error) => {
+                why = format!("{name}: {error}");
+                continue;
+            }
+        };
+        for address in found {
+            match dialer.dial(node, address).await {
+                Ok(link) => return Ok(link),
+                Err(NoLink(error)) => why = error,
+            }
         }
     }
     Err(NoLink(why))

@@ -13,6 +13,8 @@ pub(crate) enum Call {
     Consensus,
     /// Metadata: a command.
     Propose,
+    /// Metadata: a command about the caller itself.
+    ProposeOwn,
     /// Metadata: a question.
     Query,
     /// Metadata: sessions are alive.
@@ -30,10 +32,11 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Heartbeat,
         Self::Consensus,
         Self::Propose,
+        Self::ProposeOwn,
         Self::Query,
         Self::KeepAlive,
         Self::Prepare,
@@ -47,7 +50,7 @@ impl Call {
         match self {
             Self::Heartbeat => FrameType::Control,
             Self::Consensus => FrameType::Consensus,
-            Self::Propose | Self::Query | Self::KeepAlive => FrameType::Metadata,
+            Self::Propose | Self::ProposeOwn | Self::Query | Self::KeepAlive => FrameType::Metadata,
             Self::Prepare | Self::Read | Self::Delete | Self::Space | Self::Inventory => {
                 FrameType::Storage
             }
@@ -61,6 +64,7 @@ impl Call {
             Self::Consensus | Self::Delete => &[MetadataVoter],
             // Voters pass on what came to one that does not lead.
             Self::Propose | Self::KeepAlive => &[Gateway, MetadataVoter],
+            Self::ProposeOwn => &[StorageNode, MetadataVoter],
             Self::Prepare | Self::Read => &[Gateway, StorageNode],
             Self::Inventory => &[StorageNode, MetadataVoter],
         }
@@ -97,12 +101,15 @@ mod tests {
         );
         assert_eq!(
             may(Role::StorageNode),
-            [Heartbeat, Query, Prepare, Read, Space, Inventory]
+            [
+                Heartbeat, ProposeOwn, Query, Prepare, Read, Space, Inventory
+            ]
         );
         assert_eq!(
             may(Role::MetadataVoter),
             [
-                Heartbeat, Consensus, Propose, Query, KeepAlive, Delete, Space, Inventory
+                Heartbeat, Consensus, Propose, ProposeOwn, Query, KeepAlive, Delete, Space,
+                Inventory
             ]
         );
     }

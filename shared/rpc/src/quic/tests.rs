@@ -4,6 +4,7 @@ mod admission;
 mod bounds;
 mod calls;
 mod garbage;
+mod join;
 mod metadata;
 mod rig;
 mod shards;

@@ -12,12 +12,15 @@ pub(crate) const STREAM_WINDOW: u32 = 16 << 20;
 pub(crate) const CONNECTION_WINDOW: u32 = 64 << 20;
 /// Asked of the kernel, which gives what `net.core.rmem_max` allows.
 pub(crate) const SOCKET_BUFFER: usize = 8 << 20;
-/// A connection silent for this long is dead.
-pub(crate) const IDLE: Duration = Duration::from_secs(8);
+/// A connection silent for this long is dead, and the calls on it have no answer: this is how long a
+/// command waits for a leader that was killed.
+pub(crate) const IDLE: Duration = Duration::from_secs(4);
 /// Sent on a connection without traffic.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(2);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// For a connection to be made, HELLO included, on either side.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
+/// For a join to be asked and answered, an entry of the cluster included.
+pub(crate) const JOIN: Duration = Duration::from_secs(15);
 /// For the first frame of a call to arrive whole.
 pub(crate) const FIRST_FRAME: Duration = Duration::from_secs(30);
 /// Wait after the first failed connection; it doubles.
@@ -33,3 +36,10 @@ const _: () = {
     assert!(STREAM_WINDOW <= CONNECTION_WINDOW);
     assert!(cairn_model::limits::RPC_UPLOAD_WINDOW < STREAM_WINDOW as u64);
 };
+
+/// How often members are asked whether they are there.
+pub(crate) const PING_EVERY: Duration = Duration::from_millis(500);
+/// How long they have to say so.
+pub(crate) const PING_PATIENCE: Duration = Duration::from_secs(1);
+/// A member silent for this long is passed over by whoever has a choice.
+pub(crate) const SILENT: Duration = Duration::from_millis(1_600);
