@@ -266,7 +266,10 @@ mod tests {
         drop(other);
         assert!(child.try_wait().unwrap().is_none(), "a stranger was killed");
         let mut same = Member::running("same", argv("601"), child.id(), log);
-        assert!(same.is_running());
+        // The kernel shows the command line a moment after it has been started.
+        eventually("it runs", KILL_PATIENCE, || {
+            same.is_running().then_some(()).ok_or_else(String::new)
+        });
         same.kill_nine();
         child.wait().unwrap();
     }
