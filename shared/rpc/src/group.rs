@@ -1,7 +1,7 @@
 //! A metadata group as those outside it call it: several replicas, one of which leads.
 //!
 //! ```text
-//!   call ─> the believed leader ─ NotLeader{leader} ─> that one ─ ...
+//!   call ─> the believed leader, if it answered lately ─ NotLeader{leader} ─> that one ─ ...
 //!                │ Unavailable: nothing was done
 //!                └─> the others, those that answered lately first ─ all tried ─> Unavailable
 //! ```
@@ -49,7 +49,8 @@ pub struct MetadataGroup {
     leader: Mutex<Option<u64>>,
 }
 
-/// The order in which replicas are tried for one call. Each is tried once, a leader that is named
+/// The order in which replicas are tried for one call: those that answered lately, the believed leader
+/// first; then the others. Each is tried once, a leader that is named
 /// afterwards once more: who leads may have changed meanwhile.
 struct Tour {
     ahead: VecDeque<Replica>,
@@ -62,7 +63,7 @@ const HINTS_MAX: u32 = 3;
 
 impl Tour {
     fn new(mut replicas: Vec<Replica>, leader: Option<u64>) -> Self {
-        replicas.sort_by_key(|replica| (Some(replica.node) != leader, !replica.is_reachable));
+        replicas.sort_by_key(|replica| (!replica.is_reachable, Some(replica.node) != leader));
         Self {
             ahead: replicas.into(),
             behind: Vec::new(),

@@ -36,7 +36,7 @@ mod tuning;
 pub use dispatch::{Abort, Dispatcher, Handler, ServerCall};
 pub use endpoint::{Endpoint, Party};
 pub use error::{CallError, Refusal, StreamError};
-pub use heartbeat::HeartbeatHandler;
+pub use heartbeat::{HeartbeatHandler, HeartbeatSink};
 pub use hello::{Agreed, Versions};
 pub use identity::{Certificate, ClusterCa, ClusterId, Membership, NodeKey, Peer, PinnedMembers};
 pub use identity::{IdentityError, PublicKey, Role, Roles};

@@ -143,7 +143,7 @@ async fn a_query_may_be_answered_by_any_and_says_nothing_of_the_leader() {
 }
 
 #[test]
-fn those_that_answered_lately_come_first_behind_the_leader() {
+fn those_that_answered_lately_come_first_and_the_leader_before_them() {
     let silent = Arc::new(Script {
         answers: Mutex::default(),
         calls: AtomicU64::new(0),
@@ -153,10 +153,12 @@ fn those_that_answered_lately_come_first_behind_the_leader() {
         service: silent.clone(),
         is_reachable,
     };
-    let replicas = [(1, false), (2, true), (3, false)].map(replica).to_vec();
-    let mut tour = Tour::new(replicas, Some(3));
-    let order: Vec<u64> = std::iter::from_fn(|| tour.next())
-        .map(|replica| replica.node)
-        .collect();
-    assert_eq!(order, [3, 2, 1]);
+    let replicas = [(1, false), (2, true), (3, true), (4, false)].map(replica);
+    let order = |leader| {
+        let mut tour = Tour::new(replicas.to_vec(), Some(leader));
+        let nodes = std::iter::from_fn(|| tour.next()).map(|replica| replica.node);
+        nodes.collect::<Vec<u64>>()
+    };
+    assert_eq!(order(3), [3, 2, 1, 4]);
+    assert_eq!(order(4), [2, 3, 4, 1], "a silent leader is asked last");
 }

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use cairn_model::{NodeId, limits};
 use cairn_wire::control::{Control, Heartbeat, control::Body};
 use cairn_wire::frame::FrameType;
+use cairn_wire::metadata::DiskStatus;
 use prost::Message as _;
 use tokio::sync::Mutex;
 
@@ -95,8 +96,25 @@ impl RemotePeer {
     /// # Errors
     /// As [`RemotePeer::call`].
     pub async fn heartbeat(&self, number: u64, within: Duration) -> Result<Duration, CallError> {
+        self.report(number, Vec::new(), within).await
+    }
+
+    /// The same, telling a metadata node how this node's disks are.
+    ///
+    /// # Errors
+    /// As [`RemotePeer::call`].
+    pub async fn report(
+        &self,
+        number: u64,
+        disks: Vec<DiskStatus>,
+        within: Duration,
+    ) -> Result<Duration, CallError> {
         let node = self.dialer.party.identity.me().node.0;
-        let body = Some(Body::Heartbeat(Heartbeat { node, number }));
+        let body = Some(Body::Heartbeat(Heartbeat {
+            node,
+            number,
+            disks,
+        }));
         let begun = self.dialer.party.clock.monotonic();
         let question = Control { body }.encode_to_vec();
         let answer = self

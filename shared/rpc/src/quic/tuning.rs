@@ -14,9 +14,9 @@ pub(crate) const CONNECTION_WINDOW: u32 = 64 << 20;
 pub(crate) const SOCKET_BUFFER: usize = 8 << 20;
 /// A connection silent for this long is dead, and the calls on it have no answer: this is how long a
 /// command waits for a leader that was killed.
-pub(crate) const IDLE: Duration = Duration::from_secs(4);
+pub(crate) const IDLE: Duration = Duration::from_secs(3);
 /// Sent on a connection without traffic.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(1);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_millis(900);
 /// For a connection to be made, HELLO included, on either side.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 /// For a join to be asked and answered, an entry of the cluster included.

@@ -89,7 +89,11 @@ async fn refuses_a_heartbeat_in_anothers_name() {
     let (_server, address) = cluster.server(heartbeats());
     let caller = cluster.caller(&[Role::Gateway]);
     let peer = caller.peer(SERVER, &[address]);
-    let body = Some(Body::Heartbeat(Heartbeat { node: 1, number: 1 }));
+    let body = Some(Body::Heartbeat(Heartbeat {
+        node: 1,
+        number: 1,
+        disks: Vec::new(),
+    }));
     let false_words = Control { body }.encode_to_vec();
     for request in [
         Bytes::from(false_words),
