@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::args::GatewayArgs;
 use crate::certificate;
-use crate::member::{DiskLines, Member, Roster, World, join};
+use crate::member::{Member, Roster, World, join};
 use crate::signals::Signals;
 use crate::{Fatal, console};
 
@@ -65,12 +65,7 @@ pub(crate) async fn run(args: GatewayArgs) -> Result<(), Fatal> {
 }
 
 fn open(args: &GatewayArgs, member: &Member, world: &World) -> Gateway {
-    let disks = DiskLines {
-        me: member.node,
-        roster: Arc::clone(&member.roster),
-        pool: Arc::clone(&member.pool),
-        own: None,
-    };
+    let disks = member.disks(None);
     let settings = Settings {
         domains: args.serve.domains.clone(),
         name: format!("gateway-{:016x}", member.node.0),

@@ -20,6 +20,7 @@ mod server;
 mod signals;
 mod storage_node;
 mod token;
+mod upkeep;
 mod users;
 
 use std::process::ExitCode;

@@ -18,12 +18,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cairn_model::NodeId;
-use cairn_rpc::quic::{Dispatcher, Endpoint, HeartbeatHandler, Party, Pool, Versions};
+use cairn_rpc::quic::{Dispatcher, Endpoint, Party, Pool, Versions};
 use cairn_rpc::{MetadataError, MetadataGroup, MetadataService};
-use cairn_wire::frame::FrameType;
+use cairn_storage_node::StorageNode;
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::query::Query as Asked;
-use cairn_wire::metadata::{GetMembers, MembersAnswer, Query};
+use cairn_wire::metadata::{DiskStatus, GetMembers, MembersAnswer, Query};
 use cairn_world::{Clock, Entropy};
 
 use crate::Fatal;
@@ -31,9 +31,14 @@ use home::Home;
 
 pub(crate) use door::{Door, digest};
 pub(crate) use joining::{TokenSource, join};
-pub(crate) use lines::{ConsensusHandler, DiskLines, GROUP, RaftLines, ReplicaLines};
+pub(crate) use lines::{
+    ConsensusHandler, DiskLines, GROUP, LateDiskLines, RaftLines, ReplicaLines,
+};
 pub(crate) use roster::Roster;
 
+/// How often a node tells the voters how its disks are, and how long one has to hear it.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
+const REPORT_PATIENCE: Duration = Duration::from_millis(1_500);
 /// How often the members are asked for.
 const LEARN_EVERY: Duration = Duration::from_secs(1);
 
@@ -70,8 +75,7 @@ pub(crate) struct World {
 }
 
 impl Member {
-    /// Goes on the network at `listen`, serving what `dispatcher` says (and heartbeats); without one
-    /// it only calls. `own` is the replica of the metadata in this process.
+    /// Goes on the network at `listen`, serving what `dispatcher` says; without one it only calls. `own` is the replica of the metadata in this process.
     pub(crate) fn connect(
         home: Home,
         listen: SocketAddr,
@@ -88,10 +92,7 @@ impl Member {
             clock: Arc::clone(&world.clock),
             entropy: Arc::clone(&world.entropy),
         };
-        let serves = dispatcher.map(|dispatcher| {
-            dispatcher.with(FrameType::Control, Arc::new(HeartbeatHandler::new(node)))
-        });
-        let endpoint = Endpoint::bind(listen, party, serves)
+        let endpoint = Endpoint::bind(listen, party, dispatcher)
             .map_err(|error| Fatal::new(format!("cannot listen on {listen} (UDP)"), error))?;
         let endpoint = Arc::new(endpoint);
         let pool = Arc::new(Pool::new(Arc::clone(&endpoint), Arc::clone(&world.clock)));
@@ -169,6 +170,36 @@ impl Member {
         }
         // Also where the roster knew it already: somebody was just admitted here.
         self.pool.learn(&self.roster.addresses());
+    }
+
+    /// The ways to the cluster's disks; `own` are those of this process.
+    pub(crate) fn disks(&self, own: Option<Arc<StorageNode>>) -> DiskLines {
+        DiskLines {
+            me: self.node,
+            roster: Arc::clone(&self.roster),
+            pool: Arc::clone(&self.pool),
+            own,
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    /// Tells the voters how the disks of this node are, for as long as it is polled.
+    pub(crate) async fn report(&self, status: impl Fn() -> Vec<DiskStatus>) {
+        let mut number = 0;
+        loop {
+            number += 1;
+            let others = self.roster.voters().into_iter();
+            for lines in others.filter_map(|voter| self.pool.lines(voter)) {
+                let disks = status();
+                tokio::spawn(async move {
+                    let told = lines.commands.report(number, disks, REPORT_PATIENCE).await;
+                    if let Err(error) = told {
+                        tracing::debug!(%error, "a voter does not hear how the disks are");
+                    }
+                });
+            }
+            self.clock.sleep(REPORT_EVERY).await;
+        }
     }
 
     /// Says goodbye.

@@ -73,9 +73,15 @@ pub(crate) async fn run(args: ServerArgs) -> Result<(), Fatal> {
         tracing::info!("stopping: no new requests, those at work are finished");
     };
     let tls = certificate.as_ref().map(|kept| Arc::clone(&kept.tls));
-    let served = match tls {
-        Some(tls) => gateway.serve_tls(listener, tls, shutdown).await,
-        None => gateway.serve(listener, shutdown).await,
+    let served = async {
+        match tls {
+            Some(tls) => gateway.serve_tls(listener, tls, shutdown).await,
+            None => gateway.serve(listener, shutdown).await,
+        }
+    };
+    let served = tokio::select! {
+        served = served => served,
+        () = parts.keep() => Ok(()),
     };
     stop.send_replace(true);
     if let Err(error) = planner.await {

@@ -16,9 +16,10 @@ use std::time::Duration;
 use cairn_metadata::planner::voters;
 use cairn_metadata::raft::{RaftHost, RaftSettings};
 use cairn_metadata::{Metadata, Planner};
+use cairn_model::NodeId;
 use cairn_rpc::MetadataService;
-use cairn_rpc::quic::{Dispatcher, MetadataHandler, Role, Roles, ShardHandler};
-use cairn_storage_node::StorageNode;
+use cairn_rpc::quic::{Dispatcher, HeartbeatHandler, MetadataHandler, Role, Roles, ShardHandler};
+use cairn_storage_node::{Rebuilder, StorageNode};
 use cairn_wire::frame::FrameType;
 use cairn_world::real::{OsEntropy, RealClock};
 use tokio::sync::watch;
@@ -28,13 +29,15 @@ use crate::args::StorageNodeArgs;
 use crate::identity::Directories;
 use crate::member::home::{Home, State};
 use crate::member::{
-    ConsensusHandler, DiskLines, Door, GROUP, Member, RaftLines, Roster, World, join,
+    ConsensusHandler, Door, GROUP, LateDiskLines, Member, RaftLines, Roster, World, join,
 };
 use crate::signals::Signals;
-use crate::{Fatal, console, houses};
+use crate::{Fatal, console, houses, upkeep};
 
 pub(crate) use founding::make_token;
 
+/// How often a voter notes how its own disks are.
+const OWN_STATUS_EVERY: Duration = Duration::from_secs(2);
 /// How long a leader that stops waits for another to lead.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
@@ -97,17 +100,17 @@ impl Node {
             false => None,
         };
         let roster = Arc::new(Roster::new(profile.node, home.members()?));
-        let mut dispatcher = Dispatcher::default().with(
-            FrameType::Storage,
-            Arc::new(ShardHandler::new(storage.clone(), storage.clone())),
-        );
+        let disks = LateDiskLines::default();
+        let mut dispatcher = shards(&storage, &disks, world);
         if let Some(metadata) = &metadata {
             dispatcher = voter(dispatcher, metadata, &home, &roster, &lines)?;
         }
+        dispatcher = heartbeats(dispatcher, profile.node, metadata.as_ref());
         let own = metadata.clone().map(|own| own as Arc<dyn MetadataService>);
         let member = Member::connect(home, args.listen, Some(dispatcher), own, roster, world)?;
         // Set once: the process has one pool.
         let _ = lines.0.set(Arc::clone(&member.pool));
+        let _ = disks.0.set(member.disks(Some(Arc::clone(&storage))));
         Ok(Self {
             member: Arc::new(member),
             storage,
@@ -122,12 +125,7 @@ impl Node {
         let Some(metadata) = &self.metadata else {
             return Vec::new();
         };
-        let disks = DiskLines {
-            me: self.member.node,
-            roster: Arc::clone(&self.member.roster),
-            pool: Arc::clone(&self.member.pool),
-            own: Some(Arc::clone(&self.storage)),
-        };
+        let disks = self.member.disks(Some(Arc::clone(&self.storage)));
         let planner = Planner::new(Arc::clone(metadata), Arc::new(disks));
         vec![
             tokio::spawn(planner.run(stopped.clone())),
@@ -154,7 +152,25 @@ impl Node {
             ));
             Ok(())
         };
-        tokio::try_join!(keep, start).map(drop)
+        let report = async {
+            let status = || upkeep::status(&self.storage);
+            let mine = async {
+                loop {
+                    if let Some(metadata) = &self.metadata {
+                        metadata.note_status(self.member.node, status());
+                    }
+                    world.clock.sleep(OWN_STATUS_EVERY).await;
+                }
+            };
+            tokio::join!(self.member.report(status), mine)
+        };
+        let metadata = self.member.metadata.as_ref();
+        let upkeep = upkeep::keep(&self.storage, metadata, world.clock.as_ref());
+        let beside = async {
+            tokio::join!(report, upkeep);
+            Ok(())
+        };
+        tokio::try_join!(keep, start, beside).map(drop)
     }
 
     /// Stops in reverse: another leads, no more calls, then the houses.
@@ -198,6 +214,28 @@ async fn replica(
         ));
     }
     Ok(Arc::new(Metadata::new(host, Arc::clone(&world.clock))))
+}
+
+/// What every storage node serves.
+fn shards(storage: &Arc<StorageNode>, disks: &LateDiskLines, world: &World) -> Dispatcher {
+    let clock = || Arc::clone(&world.clock);
+    let rebuilder = Rebuilder::new(Arc::clone(storage), Arc::new(disks.clone()), clock());
+    let handler = ShardHandler::new(storage.clone(), storage.clone());
+    let handler = handler.with_rebuild(Arc::new(rebuilder), clock());
+    Dispatcher::default().with(FrameType::Storage, Arc::new(handler))
+}
+
+/// Every node says that it is there; a voter also remembers how the others' disks are.
+fn heartbeats(
+    dispatcher: Dispatcher,
+    node: NodeId,
+    metadata: Option<&Arc<Metadata>>,
+) -> Dispatcher {
+    let mut handler = HeartbeatHandler::new(node);
+    if let Some(metadata) = metadata {
+        handler = handler.reporting(Arc::clone(metadata) as _);
+    }
+    dispatcher.with(FrameType::Control, Arc::new(handler))
 }
 
 /// What a voter serves besides shards.

@@ -9,8 +9,9 @@ use cairn_metadata::raft::{Member, RaftHost, RaftTransport, TransportError};
 use cairn_model::{DiskId, NodeId};
 use cairn_rpc::quic::{Abort, Handler, MetadataClient, Peer, Pool, ServerCall, ShardClient};
 use cairn_rpc::{DiskRoute, MetadataService, Replica, Replicas, ShardRoutes, ShardService};
-use cairn_storage_node::StorageNode;
+use cairn_storage_node::{Rebuilder, StorageNode};
 use cairn_wire::frame::FrameType;
+use cairn_world::Clock;
 
 use super::roster::Roster;
 
@@ -59,12 +60,13 @@ impl Replicas for ReplicaLines {
 }
 
 /// The ways to the cluster's disks; those of this process are called directly.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DiskLines {
     pub(crate) me: NodeId,
     pub(crate) roster: Arc<Roster>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) own: Option<Arc<StorageNode>>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl DiskLines {
@@ -87,17 +89,19 @@ impl ShardRoutes for DiskLines {
         let holder = self.roster.holder(disk)?;
         if holder == self.me {
             let own = self.own.clone()?;
+            let routes = Arc::new(self.clone());
+            let rebuild = Rebuilder::new(own.clone(), routes, Arc::clone(&self.clock));
             return Some(DiskRoute {
                 shards: own.clone(),
                 inventory: own,
-                rebuild: None,
+                rebuild: Some(Arc::new(rebuild)),
             });
         }
         let client = self.client(holder)?;
         Some(DiskRoute {
             shards: client.clone(),
-            inventory: client,
-            rebuild: None,
+            inventory: client.clone(),
+            rebuild: Some(client),
         })
     }
 
@@ -109,6 +113,28 @@ impl ShardRoutes for DiskLines {
         self.roster
             .holder(disk)
             .is_some_and(|holder| holder == self.me || self.pool.is_reachable(holder))
+    }
+}
+
+/// The same for who is there before the process is on the network: until then there are no disks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LateDiskLines(pub(crate) Arc<OnceLock<DiskLines>>);
+
+impl ShardRoutes for LateDiskLines {
+    fn shards(&self, disk: DiskId) -> Option<Arc<dyn ShardService>> {
+        self.0.get()?.shards(disk)
+    }
+
+    fn route(&self, disk: DiskId) -> Option<DiskRoute> {
+        self.0.get()?.route(disk)
+    }
+
+    fn disks(&self) -> Vec<DiskId> {
+        self.0.get().map(ShardRoutes::disks).unwrap_or_default()
+    }
+
+    fn is_reachable(&self, disk: DiskId) -> bool {
+        self.0.get().is_some_and(|lines| lines.is_reachable(disk))
     }
 }
 

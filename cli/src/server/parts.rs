@@ -1,6 +1,6 @@
 //! The houses of one process, opened in order and closed in reverse.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cairn_gateway::{Gateway, Settings as GatewaySettings};
@@ -8,18 +8,19 @@ use cairn_metadata::raft::network::NoPeers;
 use cairn_metadata::raft::{Member, RaftSettings};
 use cairn_metadata::{Metadata, Planner};
 use cairn_model::DiskId;
-use cairn_rpc::{DiskRoute, MetadataService, ShardInventory, ShardRoutes, ShardService};
-use cairn_storage_node::StorageNode;
+use cairn_rpc::{DiskRoute, MetadataService, ShardRoutes, ShardService};
+use cairn_storage_node::{Rebuilder, StorageNode};
 use cairn_world::{Clock, Entropy};
 
 use crate::identity::Directories;
-use crate::{Fatal, houses};
+use crate::{Fatal, houses, upkeep};
 
 /// The open houses.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) metadata: Arc<Metadata>,
     node: Arc<StorageNode>,
+    clock: Arc<dyn Clock>,
 }
 
 /// Opens the storage node and the metadata replica of a server.
@@ -40,8 +41,9 @@ pub(super) async fn open(
         founded.map_err(|error| Fatal::new("metadata", error))?;
     }
     Ok(Parts {
-        metadata: Arc::new(Metadata::new(host, clock)),
+        metadata: Arc::new(Metadata::new(host, Arc::clone(&clock))),
         node: Arc::new(node),
+        clock,
     })
 }
 
@@ -52,19 +54,17 @@ impl Parts {
     }
 
     fn routes(&self) -> Arc<dyn ShardRoutes> {
-        let shards: Arc<dyn ShardService> = Arc::clone(&self.node) as _;
-        let inventory: Arc<dyn ShardInventory> = Arc::clone(&self.node) as _;
-        let route = DiskRoute {
-            shards,
-            inventory,
-            rebuild: None,
-        };
-        let routes: BTreeMap<DiskId, DiskRoute> = self
-            .disks()
-            .into_iter()
-            .map(|disk| (disk, route.clone()))
-            .collect();
-        Arc::new(routes)
+        let disks = self.disks().into_iter().collect();
+        Arc::new(OwnDisks {
+            node: Arc::clone(&self.node),
+            clock: Arc::clone(&self.clock),
+            disks,
+        })
+    }
+
+    /// Keeps the disks as the metadata wants them, for as long as it is polled.
+    pub(super) async fn keep(&self) {
+        upkeep::keep(&self.node, self.metadata.as_ref(), self.clock.as_ref()).await;
     }
 
     /// The leader's background work, acting on this process's disks.
@@ -90,5 +90,37 @@ impl Parts {
     /// Closes in reverse.
     pub(super) async fn close(self) -> Result<(), Fatal> {
         houses::close(Some(self.metadata.host()), self.node).await
+    }
+}
+
+/// The disks of this process: all there are.
+#[derive(Clone, Debug)]
+struct OwnDisks {
+    node: Arc<StorageNode>,
+    clock: Arc<dyn Clock>,
+    disks: BTreeSet<DiskId>,
+}
+
+impl ShardRoutes for OwnDisks {
+    fn shards(&self, disk: DiskId) -> Option<Arc<dyn ShardService>> {
+        self.is_reachable(disk).then(|| Arc::clone(&self.node) as _)
+    }
+
+    fn route(&self, disk: DiskId) -> Option<DiskRoute> {
+        let node = || Arc::clone(&self.node);
+        let rebuild = Rebuilder::new(node(), Arc::new(self.clone()), Arc::clone(&self.clock));
+        self.is_reachable(disk).then(|| DiskRoute {
+            shards: node(),
+            inventory: node(),
+            rebuild: Some(Arc::new(rebuild)),
+        })
+    }
+
+    fn disks(&self) -> Vec<DiskId> {
+        self.disks.iter().copied().collect()
+    }
+
+    fn is_reachable(&self, disk: DiskId) -> bool {
+        self.disks.contains(&disk)
     }
 }

@@ -42,6 +42,8 @@ pub const RPC_UPLOAD_WINDOW: u64 = 4 * MIB;
 pub const RPC_DELETES_MAX: usize = 4_096;
 /// Shards in one page of an inventory.
 pub const RPC_INVENTORY_MAX: usize = 8_192;
+/// Disks a rebuild may read from: each shard where it is, where it moves and where it was meant to be.
+pub const REBUILD_SOURCES_MAX: usize = 4 * SHARDS_MAX as usize;
 /// Sessions of one keep-alive call; longer lists are several calls.
 pub const RPC_SESSIONS_MAX: usize = 65_536;
 

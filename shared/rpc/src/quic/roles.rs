@@ -29,10 +29,12 @@ pub(crate) enum Call {
     Space,
     /// Storage: what lies on a disk.
     Inventory,
+    /// Storage: a shard made anew, ordered by the metadata's planner.
+    Rebuild,
 }
 
 impl Call {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Heartbeat,
         Self::Consensus,
         Self::Propose,
@@ -44,6 +46,7 @@ impl Call {
         Self::Delete,
         Self::Space,
         Self::Inventory,
+        Self::Rebuild,
     ];
 
     fn kind(self) -> FrameType {
@@ -51,9 +54,8 @@ impl Call {
             Self::Heartbeat => FrameType::Control,
             Self::Consensus => FrameType::Consensus,
             Self::Propose | Self::ProposeOwn | Self::Query | Self::KeepAlive => FrameType::Metadata,
-            Self::Prepare | Self::Read | Self::Delete | Self::Space | Self::Inventory => {
-                FrameType::Storage
-            }
+            Self::Prepare | Self::Read | Self::Delete => FrameType::Storage,
+            Self::Space | Self::Inventory | Self::Rebuild => FrameType::Storage,
         }
     }
 
@@ -61,7 +63,7 @@ impl Call {
         use Role::{Gateway, MetadataVoter, StorageNode};
         match self {
             Self::Heartbeat | Self::Query | Self::Space => &[Gateway, StorageNode, MetadataVoter],
-            Self::Consensus | Self::Delete => &[MetadataVoter],
+            Self::Consensus | Self::Delete | Self::Rebuild => &[MetadataVoter],
             // Voters pass on what came to one that does not lead.
             Self::Propose | Self::KeepAlive => &[Gateway, MetadataVoter],
             Self::ProposeOwn => &[StorageNode, MetadataVoter],
@@ -109,7 +111,7 @@ mod tests {
             may(Role::MetadataVoter),
             [
                 Heartbeat, Consensus, Propose, ProposeOwn, Query, KeepAlive, Delete, Space,
-                Inventory
+                Inventory, Rebuild
             ]
         );
     }

@@ -6,6 +6,7 @@ mod calls;
 mod garbage;
 mod join;
 mod metadata;
+mod rebuild;
 mod rig;
 mod shards;
 mod store;

@@ -23,6 +23,8 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) const JOIN: Duration = Duration::from_secs(15);
 /// For the first frame of a call to arrive whole.
 pub(crate) const FIRST_FRAME: Duration = Duration::from_secs(30);
+/// Between two signs of life of a call that takes long.
+pub(crate) const AT_WORK: Duration = Duration::from_secs(1);
 /// Wait after the first failed connection; it doubles.
 pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// Longest wait between connections tried.

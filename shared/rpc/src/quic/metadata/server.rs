@@ -72,11 +72,13 @@ fn call_of(asked: &Asked, caller: NodeId) -> Option<Call> {
     }
 }
 
-/// Whether a command changes nothing but what belongs to `node`.
+/// Whether a command changes nothing but what belongs to `node`, or only asks for a look at what it
+/// found damaged.
 fn is_about(command: &Command, node: NodeId) -> bool {
     match command {
         Command::MoveNode(moved) => moved.node == node.0,
         Command::AddDisks(added) => added.disks.iter().all(|disk| disk.node == node.0),
+        Command::MarkSuspect(_) => true,
         _ => false,
     }
 }
