@@ -28,7 +28,7 @@ use cairn_wire::metadata::{
 use tokio::sync::watch;
 
 use crate::service::Metadata;
-use orphans::Writing;
+use orphans::{Suspects, Writing};
 
 pub mod garbage;
 pub mod leases;
@@ -53,7 +53,7 @@ pub struct Planner {
     metadata: Arc<Metadata>,
     disks: Arc<dyn ShardRoutes>,
     /// Suspected at the last look for orphans, in quarantine since.
-    suspects: BTreeSet<Writing>,
+    suspects: Suspects,
     orphans_due: Duration,
     /// Until the first table is there.
     unplaced: Option<placement::Quiet>,
@@ -67,7 +67,7 @@ impl Planner {
         Self {
             metadata,
             disks,
-            suspects: BTreeSet::new(),
+            suspects: Suspects::new(),
             orphans_due,
             unplaced: Some(placement::Quiet::default()),
         }
@@ -160,7 +160,8 @@ impl Planner {
     /// # Errors
     /// The metadata's.
     pub async fn judge_orphans(&mut self) -> Result<(), MetadataError> {
-        let mut now = BTreeSet::new();
+        let cluster = self.cluster().await?;
+        let mut now = Suspects::new();
         for disk in self.disks.disks() {
             let Some(route) = self.disks.route(disk) else {
                 continue;
@@ -176,7 +177,12 @@ impl Planner {
                 };
                 let Some(last) = page.last() else { break };
                 after = Some((last.incarnation, last.shard));
-                now.append(&mut self.suspects_of(&page).await?);
+                for writing in self.suspects_of(&page).await? {
+                    let strange = !disks_of(&cluster, writing.1).contains(&disk);
+                    now.entry(writing)
+                        .or_default()
+                        .extend(strange.then_some(disk));
+                }
                 if now.len() > SUSPECTS_MAX {
                     break;
                 }
@@ -230,32 +236,48 @@ impl Planner {
             return Ok(false);
         }
         let cluster = self.cluster().await?;
-        let mut by_disk: BTreeMap<DiskId, Vec<ShardDelete>> = BTreeMap::new();
-        for item in &work.deleting {
-            let Some(delete) = shard_delete(item) else {
-                continue;
-            };
-            for disk in disks_of(&cluster, delete.incarnation) {
-                by_disk.entry(disk).or_default().push(delete);
+        let lost = placement::lost(&cluster);
+        let mut by_disk: BTreeMap<DiskId, Vec<usize>> = BTreeMap::new();
+        let deletes: Vec<Option<ShardDelete>> = work.deleting.iter().map(shard_delete).collect();
+        for (place, (item, delete)) in work.deleting.iter().zip(&deletes).enumerate() {
+            let named = delete.map(|delete| disks_of(&cluster, delete.incarnation));
+            let besides = item.disks.iter().filter_map(placement::disk_id);
+            let mut disks: BTreeSet<DiskId> = named.unwrap_or_default().into_iter().collect();
+            disks.extend(besides);
+            for disk in disks.difference(&lost) {
+                by_disk.entry(*disk).or_default().push(place);
             }
         }
-        for (disk, deletes) in by_disk {
-            let Some(shards) = self.disks.shards(disk) else {
+        let mut waiting = BTreeSet::new();
+        for (disk, places) in by_disk {
+            let chosen = places.iter().filter_map(|place| deletes.get(*place));
+            let chosen: Vec<ShardDelete> = chosen.copied().flatten().collect();
+            // A disk that is away does not hold up the others: when it comes back, what it still has
+            // is found as an orphan.
+            let Some(shards) = (self.disks.shards(disk)).filter(|_| self.disks.is_reachable(disk))
+            else {
                 continue;
             };
-            match shards.delete(disk, &deletes).await {
-                // A disk that is gone does not hold up the others: should it come back, what it
-                // still has is found as an orphan.
+            match shards.delete(disk, &chosen).await {
                 Ok(()) | Err(ShardError::Failed(_) | ShardError::NotMine) => {}
                 Err(error) => {
                     tracing::warn!(%disk, %error, "deletes wait for the disk");
-                    return Ok(false);
+                    waiting.extend(places);
                 }
             }
         }
-        let command = Command::FinishDelete(FinishDelete {
-            items: work.deleting,
-        });
+        let done = work.deleting.into_iter().enumerate();
+        let done = done.filter(|(place, _)| !waiting.contains(place));
+        let items: Vec<Condemned> = done
+            .map(|(_, item)| Condemned {
+                disks: Vec::new(),
+                ..item
+            })
+            .collect();
+        if items.is_empty() {
+            return Ok(false);
+        }
+        let command = Command::FinishDelete(FinishDelete { items });
         self.metadata.propose(0, 0, command).await?;
         Ok(true)
     }

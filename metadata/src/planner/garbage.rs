@@ -3,7 +3,7 @@
 use cairn_model::limits;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::{
-    AbortUpload, BeginDelete, EndSession, ForgetBucket, GarbageAnswer, ReleasePage,
+    AbortUpload, BeginDelete, Condemned, EndSession, ForgetBucket, GarbageAnswer, ReleasePage,
 };
 
 /// Commands in the order they should be proposed.
@@ -36,8 +36,12 @@ pub fn plan(work: &GarbageAnswer) -> Vec<Command> {
         }));
     }
     for items in work.deletable.chunks(limits::DELETE_CHUNKS_PER_ENTRY) {
+        let named = |item: &Condemned| Condemned {
+            disks: Vec::new(),
+            ..item.clone()
+        };
         commands.push(Command::BeginDelete(BeginDelete {
-            items: items.to_vec(),
+            items: items.iter().map(named).collect(),
         }));
     }
     commands
@@ -46,7 +50,7 @@ pub fn plan(work: &GarbageAnswer) -> Vec<Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_wire::metadata::{AbortWork, Condemned, EndWork, ReleaseWork};
+    use cairn_wire::metadata::{AbortWork, EndWork, ReleaseWork};
 
     #[test]
     fn an_empty_round_proposes_nothing() {
