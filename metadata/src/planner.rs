@@ -9,6 +9,7 @@
 //!              ──> leases due ───────────────> ExpireLeases
 //!  inventory   ──> unknown, twice ───────────> JudgeOrphans
 //!  GetCluster  ──> no table, enough disks ───> PlaceTable
+//!  repair.rs   ──> debt, suspects, moves; beside this loop, which it must not hold up
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,11 +30,15 @@ use tokio::sync::watch;
 
 use crate::service::Metadata;
 use orphans::{Suspects, Writing};
+use repair::Repair;
 
 pub mod garbage;
 pub mod leases;
+pub mod moves;
+pub mod orders;
 pub mod orphans;
 pub mod placement;
+pub mod repair;
 
 /// Pause between two rounds that found nothing to do.
 const IDLE: Duration = Duration::from_millis(500);
@@ -74,7 +79,15 @@ impl Planner {
     }
 
     /// Works until `stop` turns true.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let metadata = Arc::clone(&self.metadata);
+        let service: Arc<dyn MetadataService> = Arc::clone(&self.metadata) as _;
+        let clock = Arc::clone(metadata.clock());
+        let repair = Repair::new(service, Arc::clone(&self.disks), clock);
+        tokio::join!(self.keep_house(stop.clone()), repair.run(metadata, stop));
+    }
+
+    async fn keep_house(mut self, mut stop: watch::Receiver<bool>) {
         let mut leadership = None;
         loop {
             let mut busy = false;

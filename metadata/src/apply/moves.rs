@@ -9,8 +9,9 @@
 //!                                                      both are lost: the move after makes all anew
 //! ```
 //!
-//! Every change gives the row a new epoch. The row keeps where its slots were written before until
-//! the sessions that may have uploaded there have ended.
+//! Every change gives the row a new epoch. The row keeps where its slots were written before, until
+//! the sessions of before the end of the move have ended: one begun during it may have had a view of
+//! before it for a moment, and commit what it wrote then much later.
 
 use bytes::Bytes;
 use cairn_model::limits;
@@ -72,6 +73,10 @@ pub(super) fn cut_over(
         *current = next;
     }
     turn(txn, &mut row, slot, None)?;
+    let session = txn.counters().session;
+    for past in row.past.iter_mut().filter(|past| past.slot == command.slot) {
+        past.session = session;
+    }
     txn.put(&key, &row);
     Ok(Reply::default())
 }
@@ -150,6 +155,7 @@ fn turn(
     }
     row.epoch = epoch;
     if let Some(disk) = before.filter(|disk| row.write_disk(slot) != Some(disk)) {
+        forget(row, oldest);
         row.past.push(PastPlace {
             epoch,
             slot: u32::try_from(slot).unwrap_or(u32::MAX),
@@ -157,15 +163,15 @@ fn turn(
             session,
         });
     }
-    forget(row, oldest);
     Ok(())
 }
 
-/// Forgets where slots were written before what any open session can have seen.
+/// Forgets where slots were written before what any open session can have seen, and makes room for
+/// one more.
 fn forget(row: &mut PartitionRow, oldest_open: Option<u64>) {
     while let Some(first) = row.past.first() {
         let over = oldest_open.is_none_or(|open| open > first.session);
-        if !over && row.past.len() <= limits::PAST_PLACES_MAX {
+        if !over && row.past.len() < limits::PAST_PLACES_MAX {
             break;
         }
         row.told_from = first.epoch;

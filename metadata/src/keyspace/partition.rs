@@ -43,7 +43,8 @@ pub struct PastPlace {
     /// The disk (16 bytes).
     #[prost(bytes = "bytes", tag = "3")]
     pub disk: Bytes,
-    /// The last session begun by then: kept until it and those before it have ended.
+    /// The last session begun by then, or by the end of the move: it is kept until that one and
+    /// those before it have ended.
     #[prost(uint64, tag = "4")]
     pub session: u64,
 }
