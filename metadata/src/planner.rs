@@ -12,12 +12,12 @@
 //!  repair.rs   ──> debt, suspects, moves; beside this loop, which it must not hold up
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cairn_model::{ChunkId, DiskId, DomainId, Incarnation, Sha256};
+use cairn_model::{ChunkId, DomainId, Incarnation, Sha256};
 use cairn_rpc::{MetadataError, MetadataService, ShardDelete, ShardError, ShardFound, ShardRoutes};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
@@ -191,7 +191,7 @@ impl Planner {
                 let Some(last) = page.last() else { break };
                 after = Some((last.incarnation, last.shard));
                 for writing in self.suspects_of(&page).await? {
-                    let strange = !disks_of(&cluster, writing.1).contains(&disk);
+                    let strange = !garbage::disks_of(&cluster, writing.1).contains(&disk);
                     now.entry(writing)
                         .or_default()
                         .extend(strange.then_some(disk));
@@ -249,18 +249,8 @@ impl Planner {
             return Ok(false);
         }
         let cluster = self.cluster().await?;
-        let lost = placement::lost(&cluster);
-        let mut by_disk: BTreeMap<DiskId, Vec<usize>> = BTreeMap::new();
         let deletes: Vec<Option<ShardDelete>> = work.deleting.iter().map(shard_delete).collect();
-        for (place, (item, delete)) in work.deleting.iter().zip(&deletes).enumerate() {
-            let named = delete.map(|delete| disks_of(&cluster, delete.incarnation));
-            let besides = item.disks.iter().filter_map(placement::disk_id);
-            let mut disks: BTreeSet<DiskId> = named.unwrap_or_default().into_iter().collect();
-            disks.extend(besides);
-            for disk in disks.difference(&lost) {
-                by_disk.entry(*disk).or_default().push(place);
-            }
-        }
+        let by_disk = garbage::by_disk(&cluster, &work.deleting);
         let mut waiting = BTreeSet::new();
         for (disk, places) in by_disk {
             let chosen = places.iter().filter_map(|place| deletes.get(*place));
@@ -319,20 +309,4 @@ fn shard_delete(item: &Condemned) -> Option<ShardDelete> {
         },
         incarnation: Incarnation::from_bytes(&item.incarnation)?,
     })
-}
-
-/// Current and next disks of a writing's partition.
-fn disks_of(cluster: &ClusterAnswer, incarnation: Incarnation) -> Vec<DiskId> {
-    let number = incarnation.partition(cluster.partition_bits);
-    let row = usize::try_from(number)
-        .ok()
-        .and_then(|number| cluster.partitions.get(number));
-    row.map(|row| {
-        row.current
-            .iter()
-            .chain(&row.next)
-            .filter_map(|disk| disk.as_ref().try_into().ok().map(DiskId))
-            .collect()
-    })
-    .unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use crate::keyspace::chunk::{ChunkKey, ChunkRow};
 use crate::keyspace::partition::{PartitionKey, PartitionRow};
 
 /// Six disks, coded 2+2, the four slots of every partition on the first four; alice and her bucket.
-pub(super) fn wide() -> State {
+pub(crate) fn wide() -> State {
     let mut state = State {
         now_ms: 1_000_000,
         ..State::default()
@@ -36,11 +36,11 @@ pub(super) fn wide() -> State {
     state
 }
 
-pub(super) fn disk(name: u8) -> Bytes {
+pub(crate) fn disk(name: u8) -> Bytes {
     vec![name; 16].into()
 }
 
-pub(super) fn coding() -> Coding {
+pub(crate) fn coding() -> Coding {
     Coding {
         data: 2,
         parity: 2,
@@ -49,12 +49,12 @@ pub(super) fn coding() -> Coding {
     }
 }
 
-pub(super) fn partition_of(incarnation: &Bytes) -> u32 {
+pub(crate) fn partition_of(incarnation: &Bytes) -> u32 {
     Incarnation::from_bytes(incarnation).unwrap().partition(2)
 }
 
 /// An upload of chunk `name` in `partition`, placed by the row of `epoch`, without some shards.
-pub(super) fn upload(
+pub(crate) fn upload(
     state: &mut State,
     session: u64,
     (partition, name): (u32, u8),
@@ -76,7 +76,7 @@ pub(super) fn upload(
     extent
 }
 
-pub(super) fn commit(state: &mut State, session: u64, extent: ExtentWrite) -> Reply {
+pub(crate) fn commit(state: &mut State, session: u64, extent: ExtentWrite) -> Reply {
     let key = format!("{}", extent.sha256[0]);
     let manifest = state.stamp(session);
     let extents = vec![extent];
@@ -86,7 +86,7 @@ pub(super) fn commit(state: &mut State, session: u64, extent: ExtentWrite) -> Re
     reply
 }
 
-pub(super) fn chunk(state: &State, name: u8) -> ChunkRow {
+pub(crate) fn chunk(state: &State, name: u8) -> ChunkRow {
     let id = ChunkId {
         domain: DomainId(1),
         sha256: Sha256([name; 32]),
@@ -94,11 +94,11 @@ pub(super) fn chunk(state: &State, name: u8) -> ChunkRow {
     state.row(&ChunkKey(id)).unwrap()
 }
 
-pub(super) fn row(state: &State, partition: u32) -> PartitionRow {
+pub(crate) fn row(state: &State, partition: u32) -> PartitionRow {
     state.row(&PartitionKey(partition)).unwrap()
 }
 
-pub(super) fn view(state: &State) -> ClusterAnswer {
+pub(crate) fn view(state: &State) -> ClusterAnswer {
     let query = Query {
         query: Some(Asked::GetCluster(GetCluster {})),
     };
@@ -109,7 +109,7 @@ pub(super) fn view(state: &State) -> ClusterAnswer {
 }
 
 /// A move of a slot of the row as it is.
-pub(super) fn begin_move(state: &State, partition: u32, slot: u32, to: u8) -> Command {
+pub(crate) fn begin_move(state: &State, partition: u32, slot: u32, to: u8) -> Command {
     let row = row(state, partition);
     Command::BeginMove(BeginMove {
         partition,
@@ -120,7 +120,7 @@ pub(super) fn begin_move(state: &State, partition: u32, slot: u32, to: u8) -> Co
     })
 }
 
-pub(super) fn cut(state: &State, partition: u32, slot: u32) -> Command {
+pub(crate) fn cut(state: &State, partition: u32, slot: u32) -> Command {
     Command::CutOver(CutOver {
         partition,
         slot,
@@ -128,7 +128,7 @@ pub(super) fn cut(state: &State, partition: u32, slot: u32) -> Command {
     })
 }
 
-pub(super) fn abandon(state: &State, partition: u32, slot: u32) -> Command {
+pub(crate) fn abandon(state: &State, partition: u32, slot: u32) -> Command {
     Command::AbandonMove(AbandonMove {
         partition,
         slot,
@@ -136,7 +136,7 @@ pub(super) fn abandon(state: &State, partition: u32, slot: u32) -> Command {
     })
 }
 
-pub(super) fn leave(name: u8, lost: bool) -> Command {
+pub(crate) fn leave(name: u8, lost: bool) -> Command {
     Command::MarkDisk(MarkDisk {
         disk: Some(LeavingDisk {
             disk: disk(name),
@@ -147,7 +147,7 @@ pub(super) fn leave(name: u8, lost: bool) -> Command {
 }
 
 /// Everything the row owes is paid at the epoch there is.
-pub(super) fn pay(state: &State, name: u8) -> Command {
+pub(crate) fn pay(state: &State, name: u8) -> Command {
     let row = chunk(state, name);
     let place = self::row(state, partition_of(&row.incarnation));
     Command::SettleDebt(SettleDebt {
