@@ -310,7 +310,7 @@ where
     let (node, caller) = (NodeId(1), NodeId(2));
     let server = join(&ca, &members, node, Some(dispatcher))?;
     let caller = join(&ca, &members, caller, None)?;
-    let peer = caller.peer(node, vec![server.local_addr()?]);
+    let peer = caller.peer(node, &[server.local_addr()?]);
     let client: Arc<dyn ShardService> = Arc::new(ShardClient::new(peer, Duration::from_secs(60)));
     both_ways(name, load, &client).await?;
     caller.close().await;

@@ -98,7 +98,7 @@ impl Served {
 
     fn peer(&self, caller: &Endpoint, number: u64) -> Arc<RemotePeer> {
         let address = self.endpoint.local_addr().unwrap();
-        caller.peer(NodeId(number), vec![address])
+        caller.peer(NodeId(number), &[address])
     }
 }
 
