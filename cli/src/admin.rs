@@ -1,5 +1,7 @@
 //! `cairn admin`: a client of the JSON API under `/v1`, signed with the root credentials.
 
+mod cluster;
+
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as SigningCredentials;
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use ureq::http;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
-use crate::args::{AdminArgs, AdminCommand, ClockCommand, UserCommand};
+use crate::args::{AdminArgs, AdminCommand, ClockCommand, NodeCommand, UserCommand};
 use crate::credentials::Credentials;
 use crate::{Fatal, certificate, console};
 
@@ -66,6 +68,9 @@ pub(crate) fn run(args: AdminArgs) -> Result<(), Fatal> {
     let client = Client::new(&args)?;
     match args.command {
         AdminCommand::User(command) => user(&client, command),
+        AdminCommand::Cluster => cluster::show(&client),
+        AdminCommand::Disk(command) => cluster::disk(&client, &command),
+        AdminCommand::Node(NodeCommand::Remove { id }) => cluster::remove_node(&client, &id),
         AdminCommand::Clock(ClockCommand::Show) => clock(&client, "GET", "/v1/clock"),
         AdminCommand::Clock(ClockCommand::Accept) => clock(&client, "POST", "/v1/clock/accept"),
     }

@@ -253,6 +253,47 @@ pub(crate) enum AdminCommand {
     /// The store's own time.
     #[command(subcommand)]
     Clock(ClockCommand),
+    /// Nodes and disks, and how they are.
+    Cluster,
+    /// Disks that come and go.
+    #[command(subcommand)]
+    Disk(DiskCommand),
+    /// Nodes that go.
+    #[command(subcommand)]
+    Node(NodeCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DiskCommand {
+    /// Empty a disk onto the others, so that it can be taken out. It is read from meanwhile.
+    Leave {
+        /// Its id, as `cluster` shows it.
+        id: String,
+    },
+    /// A disk is gone for ever: make what it held anew on the others.
+    Lost {
+        /// Its id.
+        id: String,
+    },
+    /// A disk that was to leave stays.
+    Stay {
+        /// Its id.
+        id: String,
+    },
+    /// Forget a disk that nothing names any more.
+    Remove {
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Forget a node that has no disks; it is not let in any more.
+    Remove {
+        /// Its id, as `cluster` shows it.
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
