@@ -1,10 +1,15 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cairn_model::Coding;
+use cairn_placement::DomainLevel;
+use cairn_rpc::quic::{Role, Roles};
 use clap::{Parser, Subcommand};
+
+use crate::Fatal;
+use crate::member::TokenSource;
 
 /// An S3-compatible object store: acknowledged means durable.
 #[derive(Debug, Parser)]
@@ -18,15 +23,22 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Everything in one process on one or more directories.
     Server(ServerArgs),
+    /// Disks of a cluster, and where told so a voter on its metadata.
+    StorageNode(StorageNodeArgs),
+    /// S3 in front of a cluster.
+    Gateway(GatewayArgs),
+    /// A one-time token for a node to join a cluster.
+    Token(TokenArgs),
+    /// For people who want to see it work.
+    #[command(subcommand)]
+    Dev(DevCommand),
     /// Look at and change a running store.
     Admin(AdminArgs),
 }
 
+/// Where S3 is served, and how.
 #[derive(Debug, Parser)]
-pub(crate) struct ServerArgs {
-    /// Data directories, one per disk. The first also holds the metadata.
-    #[arg(required = true)]
-    pub(crate) dirs: Vec<PathBuf>,
+pub(crate) struct ServeArgs {
     /// Address of the S3 port.
     #[arg(long, default_value = "127.0.0.1:9000", env = "CAIRN_LISTEN")]
     pub(crate) listen: SocketAddr,
@@ -52,12 +64,169 @@ pub(crate) struct ServerArgs {
     /// Domain below which BUCKET.NAME is a bucket; may be given more than once.
     #[arg(long = "domain", value_name = "NAME", value_parser = parse_domain)]
     pub(crate) domains: Vec<String>,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct ServerArgs {
+    /// Data directories, one per disk. The first also holds the metadata.
+    #[arg(required = true)]
+    pub(crate) dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
     /// Users and settings to apply at every start (TOML).
     #[arg(long)]
     pub(crate) bootstrap: Option<PathBuf>,
     /// Data and parity shards, as in 4+2; fixed at the first start.
     #[arg(long, value_parser = parse_coding)]
     pub(crate) coding: Option<Coding>,
+}
+
+/// How a process becomes a member. Used once: afterwards its directory says who it is.
+#[derive(Debug, Parser)]
+pub(crate) struct JoinArgs {
+    /// File with a join token; waited for where it is not there yet.
+    #[arg(long, value_name = "FILE", env = "CAIRN_JOIN_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// The join token itself.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "CAIRN_JOIN_TOKEN",
+        hide_env_values = true,
+        conflicts_with = "token_file"
+    )]
+    token: Option<String>,
+}
+
+impl JoinArgs {
+    /// Where the token is.
+    pub(crate) fn token(&self) -> Option<TokenSource> {
+        let text = self.token.clone().map(TokenSource::Text);
+        text.or_else(|| self.token_file.clone().map(TokenSource::File))
+    }
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct StorageNodeArgs {
+    /// Data directories, one per disk. The first also says who the node is, and holds its metadata.
+    #[arg(required = true)]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// UDP address where other nodes and gateways call it.
+    #[arg(long, default_value = "127.0.0.1:9100", env = "CAIRN_NODE_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// host:port under which others reach it, where that is not the address it listens on.
+    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_ADVERTISE")]
+    pub(crate) advertise: Option<String>,
+    /// Zone it stands in: a room, a rack, a data centre.
+    #[arg(long, default_value = "", env = "CAIRN_ZONE")]
+    pub(crate) zone: String,
+    /// Keep a replica of the metadata, with a vote.
+    #[arg(long)]
+    pub(crate) metadata: bool,
+    #[command(flatten)]
+    pub(crate) join: JoinArgs,
+    /// Found a cluster where the directory belongs to none yet. Implies --metadata.
+    #[arg(long)]
+    pub(crate) init: bool,
+    /// Data and parity shards of the cluster, as in 4+2. With --init.
+    #[arg(long, value_parser = parse_coding, default_value = "4+2")]
+    pub(crate) coding: Coding,
+    /// What may fail as one: disk, node or zone. With --init.
+    #[arg(long = "failure-domain", visible_alias = "domain", value_parser = parse_level, default_value = "node")]
+    pub(crate) domain: DomainLevel,
+    /// Users and settings of the new cluster (TOML). With --init.
+    #[arg(long, requires = "init")]
+    pub(crate) bootstrap: Option<PathBuf>,
+    /// Write a one-time join token for a node of these roles, as in storage+metadata=FILE; may be
+    /// given more than once. With --init.
+    #[arg(long, value_name = "ROLES=FILE", requires = "init", value_parser = parse_issue)]
+    pub(crate) issue: Vec<Issue>,
+}
+
+impl StorageNodeArgs {
+    /// The directory that says who the node is.
+    pub(crate) fn first(&self) -> Result<&Path, Fatal> {
+        let first = self.dirs.first().map(PathBuf::as_path);
+        first.ok_or_else(|| Fatal::new("storage-node", "no directory"))
+    }
+
+    /// Where others reach it.
+    pub(crate) fn advertised(&self) -> Result<String, Fatal> {
+        match &self.advertise {
+            Some(address) => Ok(address.clone()),
+            None if self.listen.ip().is_unspecified() => Err(Fatal::new(
+                format!("--listen {}", self.listen),
+                "others cannot call this address: say with --advertise HOST:PORT where they reach the node",
+            )),
+            None if self.listen.port() == 0 => Err(Fatal::new(
+                "--listen",
+                "a node keeps its port: others find it there after a restart",
+            )),
+            None => Ok(self.listen.to_string()),
+        }
+    }
+}
+
+/// A token to be written for somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Issue {
+    pub(crate) roles: Roles,
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct GatewayArgs {
+    /// Directory that says who the gateway is. It holds no data.
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    /// Zone it stands in.
+    #[arg(long, default_value = "", env = "CAIRN_ZONE")]
+    pub(crate) zone: String,
+    #[command(flatten)]
+    pub(crate) join: JoinArgs,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct TokenArgs {
+    /// First directory of a metadata node that is running here.
+    pub(crate) dir: PathBuf,
+    /// What the node may be: storage, storage+metadata, gateway.
+    #[arg(long, value_parser = parse_roles, default_value = "storage")]
+    pub(crate) roles: Roles,
+    /// Hours that the token is good for.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=168))]
+    pub(crate) hours: u64,
+    /// Write it to this file, for its owner alone, and not to the terminal.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DevCommand {
+    /// A whole cluster of real processes on this machine, until Ctrl-C.
+    Cluster(DevClusterArgs),
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct DevClusterArgs {
+    /// Directory of all nodes; a cluster that lies there is started again.
+    pub(crate) dir: PathBuf,
+    /// Storage nodes.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) nodes: u16,
+    /// Gateways.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(crate) gateways: u16,
+    /// Nodes that keep the metadata.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=7))]
+    pub(crate) voters: u16,
+    /// Data and parity shards, as in 4+2.
+    #[arg(long, value_parser = parse_coding, default_value = "4+2")]
+    pub(crate) coding: Coding,
+    /// Users and settings of the new cluster (TOML).
+    #[arg(long)]
+    pub(crate) bootstrap: Option<PathBuf>,
 }
 
 #[derive(Debug, Parser)]
@@ -139,6 +308,27 @@ fn parse_coding(text: &str) -> Result<Coding, String> {
     Coding::new(number(data)?, number(parity)?).map_err(|error| error.to_string())
 }
 
+fn parse_level(text: &str) -> Result<DomainLevel, String> {
+    DomainLevel::from_name(text).ok_or_else(|| "one of disk, node, zone".to_owned())
+}
+
+fn parse_roles(text: &str) -> Result<Roles, String> {
+    let role = |name: &str| Role::from_name(name).ok_or("roles are storage, metadata, gateway");
+    let roles: Result<Vec<Role>, _> = text.split('+').map(role).collect();
+    Ok(Roles::of(&roles?))
+}
+
+fn parse_issue(text: &str) -> Result<Issue, String> {
+    let (roles, file) = text
+        .split_once('=')
+        .filter(|(_, file)| !file.is_empty())
+        .ok_or("a token is asked for as ROLES=FILE")?;
+    Ok(Issue {
+        roles: parse_roles(roles)?,
+        file: file.into(),
+    })
+}
+
 /// A host name: it is compared with the Host of requests, and goes into a certificate.
 fn parse_domain(text: &str) -> Result<String, String> {
     let name = text.trim_end_matches('.').to_ascii_lowercase();
@@ -201,6 +391,42 @@ mod tests {
         assert!(server(&["--tls-key", "k"]).is_err());
         let both = ["--tls-self-signed", "--tls-cert", "c", "--tls-key", "k"];
         assert!(server(&both).is_err());
+    }
+
+    #[test]
+    fn roles_and_tokens_are_read_and_refused() {
+        let both = Roles::of(&[Role::StorageNode, Role::MetadataVoter]);
+        assert_eq!(parse_roles("storage+metadata"), Ok(both));
+        let issue = parse_issue("gateway=/tokens/g1").unwrap();
+        assert_eq!(issue.roles, Roles::of(&[Role::Gateway]));
+        assert_eq!(issue.file, PathBuf::from("/tokens/g1"));
+        for bad in ["", "storage", "=file", "storage=", "king=file"] {
+            assert!(parse_issue(bad).is_err(), "{bad}");
+        }
+        assert!(parse_level("rack").is_err());
+    }
+
+    #[test]
+    fn a_node_says_where_others_reach_it() {
+        let node = |options: &[&str]| {
+            let line = ["cairn", "storage-node", "a"].iter().chain(options);
+            match Args::try_parse_from(line).unwrap().command {
+                Command::StorageNode(args) => args.advertised().map_err(|error| error.to_string()),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            node(&["--listen", "10.0.0.1:7"]),
+            Ok("10.0.0.1:7".to_owned())
+        );
+        let named = ["--listen", "0.0.0.0:7", "--advertise", "n1:7"];
+        assert_eq!(node(&named), Ok("n1:7".to_owned()));
+        assert!(
+            node(&["--listen", "0.0.0.0:7"])
+                .unwrap_err()
+                .contains("--advertise")
+        );
+        assert!(node(&["--listen", "127.0.0.1:0"]).is_err());
     }
 
     #[test]

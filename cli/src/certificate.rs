@@ -12,7 +12,11 @@ use std::sync::Arc;
 
 use cairn_gateway::tls::{SelfSigned, Tls, self_signed};
 
+use cairn_world::Clock;
+use tokio::net::TcpListener;
+
 use crate::Fatal;
+use crate::args::ServeArgs;
 
 /// Directory of a self-signed certificate in the first data directory.
 const FOLDER: &str = "tls";
@@ -32,6 +36,25 @@ pub(crate) struct Certificate {
     /// Clients must be told to trust it.
     pub(crate) is_self_signed: bool,
     pub(crate) tls: Arc<Tls>,
+}
+
+/// The certificate that was asked for; `None`: plain HTTP. A self-signed one is kept in `dir`.
+pub(crate) fn asked(
+    args: &ServeArgs,
+    listener: &TcpListener,
+    dir: &Path,
+    clock: &dyn Clock,
+) -> Result<Option<Certificate>, Fatal> {
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(chain), Some(key)) => Certificate::read(chain, key).map(Some),
+        _ if args.tls_self_signed => {
+            let address = listener.local_addr();
+            let address = address.map_err(|error| Fatal::new("listen", error))?;
+            let names = names(address, &args.domains);
+            Certificate::self_signed(dir, &names, clock.wall()).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 impl Certificate {

@@ -1,8 +1,7 @@
 //! Who a directory belongs to: cluster id and node id, drawn at the first start and kept in every
 //! data directory, so that directories of two stores are never mixed.
 
-use std::fs::File;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +9,12 @@ use cairn_model::{DiskId, NodeId, format_version};
 use cairn_world::Entropy;
 use serde::{Deserialize, Serialize};
 
-use crate::Fatal;
+use crate::member::home;
+use crate::{Fatal, files};
 
+/// Stands in the first directory of a store whose metadata has been made: from then on a directory
+/// without metadata has lost it.
+const FOUNDED: &str = "cairn-founded";
 /// Name of the file in each data directory.
 const FILE: &str = "cairn-directory.toml";
 /// Its name while it is being written.
@@ -72,6 +75,53 @@ impl Directories {
         })
     }
 
+    /// The directories of a member that got its ids elsewhere. An empty one may come at any time: its
+    /// disk gets a name of its own, so one that lost its contents does not pass for the old one.
+    pub(crate) fn of_member(
+        dirs: &[PathBuf],
+        cluster: [u8; 16],
+        node: NodeId,
+    ) -> Result<Self, Fatal> {
+        let ours = Identity::new(cluster, node);
+        for dir in dirs {
+            let made = std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir);
+            made.map_err(|error| Fatal::new(dir.display(), error))?;
+            match read(dir)? {
+                Some(found) if found == ours => {}
+                Some(_) => return Err(Fatal::new(dir.display(), "it belongs to another node")),
+                None => {
+                    check_unused(dir, "it is not empty and not a directory of cairn")?;
+                    write(dir, &ours).map_err(|error| Fatal::new(dir.display(), error))?;
+                }
+            }
+        }
+        Ok(Self {
+            cluster,
+            node,
+            paths: dirs.to_vec(),
+        })
+    }
+
+    /// Whether the metadata was made at an earlier start.
+    pub(crate) fn is_founded(&self) -> Result<bool, Fatal> {
+        let path = self.first()?.join(FOUNDED);
+        path.try_exists()
+            .map_err(|error| Fatal::new(path.display(), error))
+    }
+
+    /// Notes, durably, that the metadata has been made.
+    pub(crate) fn note_founded(&self) -> Result<(), Fatal> {
+        if self.is_founded()? {
+            return Ok(());
+        }
+        let path = self.first()?.join(FOUNDED);
+        let text = b"The metadata of this store has been made. Without its metadata/ it is not to be made anew:\nthe objects would be taken for garbage.\n";
+        files::replace(&path, text, files::OPEN).map_err(|error| Fatal::new(path.display(), error))
+    }
+
     /// The directory that holds the metadata.
     pub(crate) fn first(&self) -> Result<&Path, Fatal> {
         let first = self.paths.first().map(PathBuf::as_path);
@@ -80,6 +130,14 @@ impl Directories {
 }
 
 impl Identity {
+    fn new(cluster: [u8; 16], node: NodeId) -> Self {
+        Self {
+            format: format_version::DIRECTORY,
+            cluster: DiskId(cluster).to_string(),
+            node: format!("{:016x}", node.0),
+        }
+    }
+
     /// Ids are written as hexadecimal numbers, like a disk's.
     fn parts(&self) -> Option<([u8; 16], NodeId)> {
         let cluster = DiskId::from_hex(&self.cluster)?.0;
@@ -128,45 +186,35 @@ fn create(
     entropy: &dyn Entropy,
 ) -> Result<Vec<Identity>, Fatal> {
     for (dir, identity) in dirs.iter().zip(found) {
-        let leftover = identity.is_some();
-        let used = std::fs::read_dir(dir)
-            .map_err(|error| Fatal::new(dir.display(), error))?
-            .filter_map(Result::ok)
-            .any(|entry| {
-                !["lost+found", FILE, FILE_NEW]
-                    .iter()
-                    .any(|name| entry.file_name() == *name)
-            });
-        if used {
-            let why = if leftover {
-                "it belongs to a store whose first directory is missing"
-            } else {
-                "it is not empty and not a directory of cairn"
-            };
-            return Err(Fatal::new(dir.display(), why));
-        }
+        let why = match identity {
+            Some(_) => "it belongs to a store whose first directory is missing",
+            None => "it is not empty and not a directory of cairn",
+        };
+        check_unused(dir, why)?;
     }
     let mut cluster = [0; 16];
     entropy.fill(&mut cluster);
-    let identity = Identity {
-        format: format_version::DIRECTORY,
-        cluster: DiskId(cluster).to_string(),
-        node: format!("{:016x}", entropy.next_u64()),
-    };
+    let identity = Identity::new(cluster, NodeId(entropy.next_u64()));
     for dir in dirs.iter().rev() {
         write(dir, &identity).map_err(|error| Fatal::new(dir.display(), error))?;
     }
     Ok(vec![identity; dirs.len()])
 }
 
+/// Refuses a directory in which something else lies.
+fn check_unused(dir: &Path, why: &str) -> Result<(), Fatal> {
+    const OURS: [&str; 4] = ["lost+found", FILE, FILE_NEW, home::DIR];
+    let entries = std::fs::read_dir(dir).map_err(|error| Fatal::new(dir.display(), error))?;
+    let is_foreign = |entry: std::fs::DirEntry| OURS.iter().all(|name| entry.file_name() != *name);
+    if entries.filter_map(Result::ok).any(is_foreign) {
+        return Err(Fatal::new(dir.display(), why));
+    }
+    Ok(())
+}
+
 fn write(dir: &Path, identity: &Identity) -> std::io::Result<()> {
     let text = toml::to_string(identity).map_err(std::io::Error::other)?;
-    let temporary = dir.join(FILE_NEW);
-    let mut file = File::create(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, dir.join(FILE))?;
-    File::open(dir)?.sync_all()
+    files::replace(&dir.join(FILE), text.as_bytes(), files::OPEN)
 }
 
 #[cfg(test)]
@@ -185,6 +233,10 @@ mod tests {
         let first = Directories::open(&paths, &OsEntropy).unwrap();
         assert_eq!(Directories::open(&paths, &OsEntropy).unwrap(), first);
         assert_eq!(first.first().unwrap(), paths[0]);
+        assert!(!first.is_founded().unwrap());
+        first.note_founded().unwrap();
+        first.note_founded().unwrap();
+        assert!(first.is_founded().unwrap());
     }
 
     #[test]
@@ -205,6 +257,22 @@ mod tests {
         assert!(refused(&["full"]).contains("not empty"));
         std::fs::write(root.path().join("a").join(FILE), "format = 1").unwrap();
         assert!(refused(&["a", "b"]).contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_members_new_directory_is_taken_and_anothers_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let open = |names: &[&str], node| {
+            Directories::of_member(&dirs(root.path(), names), [4; 16], NodeId(node))
+        };
+        assert_eq!(open(&["a"], 7).unwrap().node, NodeId(7));
+        assert!(open(&["a", "new"], 7).is_ok());
+        let error = open(&["a", "other"], 8).unwrap_err().to_string();
+        assert!(error.contains("another node"), "{error}");
+        std::fs::create_dir(root.path().join("full")).unwrap();
+        std::fs::write(root.path().join("full/photo.jpg"), "x").unwrap();
+        let error = open(&["a", "full"], 7).unwrap_err().to_string();
+        assert!(error.contains("not empty"), "{error}");
     }
 
     #[test]

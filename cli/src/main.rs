@@ -6,22 +6,41 @@
 mod admin;
 mod args;
 mod bootstrap;
+mod calls;
 mod certificate;
 mod console;
 mod credentials;
+mod dev;
+mod files;
+mod gateway;
+mod houses;
 mod identity;
+mod member;
 mod server;
+mod signals;
+mod storage_node;
+mod token;
+mod upkeep;
+mod users;
 
 use std::process::ExitCode;
 
-use args::{Args, Command};
+use args::{Args, Command, DevCommand};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     console::init_logs();
+    if let Err(error) = dev::follow_parent() {
+        console::error(&error);
+        return ExitCode::FAILURE;
+    }
     let outcome = match args.command {
-        Command::Server(arguments) => server::run(arguments),
+        Command::Server(arguments) => block_on(server::run(arguments)),
+        Command::StorageNode(arguments) => block_on(storage_node::run(arguments)),
+        Command::Gateway(arguments) => block_on(gateway::run(arguments)),
+        Command::Token(arguments) => block_on(token::run(arguments)),
+        Command::Dev(DevCommand::Cluster(arguments)) => dev::cluster(&arguments),
         Command::Admin(arguments) => admin::run(arguments),
     };
     match outcome {
@@ -31,6 +50,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a process on all processors.
+fn block_on(process: impl Future<Output = Result<(), Fatal>>) -> Result<(), Fatal> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("cairn")
+        .build()
+        .map_err(|error| Fatal::new("runtime", error))?;
+    runtime.block_on(process)
 }
 
 /// What ends the program: a sentence for the person at the terminal.

@@ -7,10 +7,9 @@
 //!                                         gateway <───┘ ─> listen until SIGTERM, drain, close in reverse
 //! ```
 
-mod cluster;
+pub(crate) mod cluster;
 mod greeting;
 mod parts;
-mod users;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,39 +17,33 @@ use std::sync::Arc;
 use cairn_world::real::{OsEntropy, RealClock};
 use cairn_world::{Clock, Entropy};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::Fatal;
 use crate::args::ServerArgs;
 use crate::bootstrap::Bootstrap;
-use crate::certificate::{self, Certificate};
+use crate::certificate;
 use crate::credentials::Credentials;
 use crate::identity::Directories;
+use crate::signals::Signals;
+use crate::users;
 
 /// Runs a server until it is told to stop.
-pub(crate) fn run(args: ServerArgs) -> Result<(), Fatal> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("cairn")
-        .build()
-        .map_err(|error| Fatal::new("runtime", error))?;
-    runtime.block_on(serve(args))
-}
-
-async fn serve(args: ServerArgs) -> Result<(), Fatal> {
+pub(crate) async fn run(args: ServerArgs) -> Result<(), Fatal> {
     let bootstrap = args.bootstrap.as_deref().map(Bootstrap::read).transpose()?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     // Before anything is made: a port that is taken is the commonest mistake.
-    let listener = TcpListener::bind(args.listen)
+    let listener = TcpListener::bind(args.serve.listen)
         .await
-        .map_err(|error| Fatal::new(format!("cannot listen on {}", args.listen), error))?;
+        .map_err(|error| Fatal::new(format!("cannot listen on {}", args.serve.listen), error))?;
     let directories = Directories::open(&args.dirs, entropy.as_ref())?;
-    let certificate = certificate(&args, &listener, &directories, clock.as_ref())?;
+    let dir = directories.first()?;
+    let certificate = certificate::asked(&args.serve, &listener, dir, clock.as_ref())?;
     let parts = parts::open(&directories, Arc::clone(&clock), Arc::clone(&entropy)).await?;
     let disks = parts.disks();
     cluster::ensure(parts.metadata.as_ref(), &directories, &disks, args.coding).await?;
+    directories.note_founded()?;
     let has_root = users::has_root(parts.metadata.as_ref()).await?;
     let root = Credentials::find(directories.first()?, has_root, entropy.as_ref())?;
     if let Some((root, _)) = &root {
@@ -64,21 +57,32 @@ async fn serve(args: ServerArgs) -> Result<(), Fatal> {
     let planner = parts.planner();
     let planner = tokio::spawn(planner.run(stopped.clone()));
     let gateway = parts.gateway(
-        args.domains.clone(),
+        args.serve.domains.clone(),
         Arc::clone(&clock),
         Arc::clone(&entropy),
     );
     let address = address(&listener)?;
     let mut signals = Signals::listen()?;
-    greeting::show(address, &args.domains, certificate.as_ref(), root.as_ref());
+    greeting::show(
+        address,
+        &args.serve.domains,
+        certificate.as_ref(),
+        root.as_ref(),
+    );
     let shutdown = async {
         signals.until_stop(certificate.as_ref()).await;
         tracing::info!("stopping: no new requests, those at work are finished");
     };
     let tls = certificate.as_ref().map(|kept| Arc::clone(&kept.tls));
-    let served = match tls {
-        Some(tls) => gateway.serve_tls(listener, tls, shutdown).await,
-        None => gateway.serve(listener, shutdown).await,
+    let served = async {
+        match tls {
+            Some(tls) => gateway.serve_tls(listener, tls, shutdown).await,
+            None => gateway.serve(listener, shutdown).await,
+        }
+    };
+    let served = tokio::select! {
+        served = served => served,
+        () = parts.keep() => Ok(()),
     };
     stop.send_replace(true);
     if let Err(error) = planner.await {
@@ -92,69 +96,4 @@ async fn serve(args: ServerArgs) -> Result<(), Fatal> {
 fn address(listener: &TcpListener) -> Result<SocketAddr, Fatal> {
     let address = listener.local_addr();
     address.map_err(|error| Fatal::new("listen", error))
-}
-
-/// The certificate that was asked for; `None`: plain HTTP.
-fn certificate(
-    args: &ServerArgs,
-    listener: &TcpListener,
-    directories: &Directories,
-    clock: &dyn Clock,
-) -> Result<Option<Certificate>, Fatal> {
-    match (&args.tls_cert, &args.tls_key) {
-        (Some(chain), Some(key)) => Certificate::read(chain, key).map(Some),
-        _ if args.tls_self_signed => {
-            let names = certificate::names(address(listener)?, &args.domains);
-            Certificate::self_signed(directories.first()?, &names, clock.wall()).map(Some)
-        }
-        _ => Ok(None),
-    }
-}
-
-/// What the process listens to besides its port.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Fatal> {
-        let listen = |kind| signal(kind).map_err(|error| Fatal::new("signals", error));
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    /// Completes with SIGTERM or SIGINT; at SIGHUP the certificate is read again.
-    async fn until_stop(&mut self, certificate: Option<&Certificate>) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => reload(certificate).await,
-            }
-        }
-    }
-}
-
-async fn reload(certificate: Option<&Certificate>) {
-    let Some(certificate) = certificate.cloned() else {
-        tracing::info!("SIGHUP: there is nothing to read again");
-        return;
-    };
-    let reading = tokio::task::spawn_blocking(move || {
-        certificate.reload().map(|()| certificate.tls.fingerprint())
-    });
-    match reading.await {
-        Ok(Ok(sha256)) => {
-            tracing::info!(sha256, "new connections get the certificate as it is now")
-        }
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the certificate before it is still served");
-        }
-        Err(error) => tracing::error!(%error, "the certificate was not read"),
-    }
 }

@@ -32,7 +32,9 @@ pub(crate) const INCARNATION_DRAWS: u32 = 32;
 /// Rounds of prepare calls for one chunk.
 pub(crate) const PREPARE_ROUNDS: u32 = 4;
 /// Longest wait for one disk to reserve room.
-pub(crate) const PREPARE_PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PREPARE_PATIENCE: Duration = Duration::from_secs(1);
+/// Longest wait for enough disks to reserve room: a client hears within two seconds that it must wait.
+pub(crate) const OPEN_PATIENCE: Duration = Duration::from_millis(1_600);
 /// Longest wait for one disk to take a stripe.
 pub(crate) const SHARD_WRITE_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for one disk to seal a shard.
@@ -62,6 +64,7 @@ pub(crate) const COPY_TRIES: u32 = 8;
 /// How often open sessions are kept alive and looked after.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+const _: () = assert!(PREPARE_PATIENCE.as_millis() < OPEN_PATIENCE.as_millis());
 const _: () = assert!(KEEP_ALIVE.as_secs() * 4 < cairn_model::limits::SESSION_EXPIRY_SECS);
 
 /// Longest wait for readiness to be judged.

@@ -65,6 +65,8 @@ type Asked = (String, Option<Arc<User>>);
 struct Believed<'a> {
     users: &'a Users,
     now: Duration,
+    /// Read for this very request: however long that took, it is what metadata said.
+    read: Option<(&'a str, Arc<User>)>,
     asked: Mutex<Option<Asked>>,
 }
 
@@ -78,7 +80,10 @@ impl Believed<'_> {
 
 impl Secrets for Believed<'_> {
     fn secret(&self, access_key: &str) -> Option<SecretKey> {
-        let user = self.users.believed(access_key, self.now);
+        let user = match &self.read {
+            Some((read, user)) if *read == access_key => Some(Arc::clone(user)),
+            _ => self.users.believed(access_key, self.now),
+        };
         let secret = user.as_ref().map(|user| user.secret.clone());
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((access_key.to_owned(), user));
@@ -105,18 +110,22 @@ impl Users {
         head: &Head,
     ) -> Result<(Authenticated, Arc<User>), S3Error> {
         let wall = Timestamp::from_millis(self.clock.wall());
-        let (verified, asked) = self.verify(head, wall);
-        match (verified, asked) {
+        let (verified, asked) = self.verify(head, wall, None);
+        let read = match (verified, asked) {
             (Ok(authenticated), Some((_, Some(user)))) => return Ok((authenticated, user)),
             // The verifier asks for a secret late, once the head makes sense. The user it needs is
             // not believed yet: read it and verify again.
             (Err(_), Some((access_key, None))) => {
-                self.read(&access_key).await.map_err(error::of_query)?;
+                let user = self.read(&access_key).await.map_err(error::of_query)?;
+                user.map(|user| (access_key, user))
             }
             (Err(refused), _) => return Err(refused),
             (Ok(_), _) => return Err(S3Error::new(Code::InternalError)),
-        }
-        match self.verify(head, wall) {
+        };
+        let read = read
+            .as_ref()
+            .map(|(access_key, user)| (access_key.as_str(), Arc::clone(user)));
+        match self.verify(head, wall, read) {
             (Ok(authenticated), Some((_, Some(user)))) => Ok((authenticated, user)),
             (Err(refused), _) => Err(refused),
             (Ok(_), _) => Err(S3Error::new(Code::InternalError)),
@@ -131,10 +140,8 @@ impl Users {
         let token = Token::parse(text).ok_or_else(|| S3Error::new(Code::InvalidToken))?;
         let mut user = self.believed(token.access_key(), self.clock.monotonic());
         if user.is_none() {
-            self.read(token.access_key())
-                .await
-                .map_err(error::of_query)?;
-            user = self.believed(token.access_key(), self.clock.monotonic());
+            let read = self.read(token.access_key()).await;
+            user = read.map_err(error::of_query)?;
         }
         let wall = Timestamp::from_millis(self.clock.wall());
         token.verify(user.as_ref().map(|user| &user.secret), wall)?;
@@ -145,10 +152,12 @@ impl Users {
         &self,
         head: &Head,
         wall: Timestamp,
+        read: Option<(&str, Arc<User>)>,
     ) -> (Result<Authenticated, S3Error>, Option<Asked>) {
         let believed = Believed {
             users: self,
             now: self.clock.monotonic(),
+            read,
             asked: Mutex::default(),
         };
         let verified = self.verifier.verify(head, &believed, wall);
@@ -166,21 +175,22 @@ impl Users {
         (now.saturating_sub(*read) < tuning::USER_CACHE).then(|| Arc::clone(user))
     }
 
-    async fn read(&self, access_key: &str) -> Result<(), QueryError> {
+    async fn read(&self, access_key: &str) -> Result<Option<Arc<User>>, QueryError> {
         let now = self.clock.monotonic();
         let query = wire::GetUser {
             access_key: access_key.to_owned(),
         };
         let found = self.metadata.user(query).await?.users.pop();
+        let found = found.map(|row| Arc::new(User::from(row)));
         let mut met = self.met();
         if met.len() >= tuning::USER_CACHE_LEN {
             met.clear();
         }
-        match found {
-            Some(row) => met.insert(access_key.to_owned(), (now, Arc::new(User::from(row)))),
+        match &found {
+            Some(user) => met.insert(access_key.to_owned(), (now, Arc::clone(user))),
             None => met.remove(access_key),
         };
-        Ok(())
+        Ok(found)
     }
 
     /// Forgets a user that has just been changed or removed.

@@ -19,6 +19,7 @@ pub mod query;
 pub mod raft;
 pub mod service;
 pub mod snapshot;
+mod status;
 
 pub use planner::Planner;
 pub use service::{Machine, Metadata};

@@ -39,6 +39,7 @@ pub mod orders;
 pub mod orphans;
 pub mod placement;
 pub mod repair;
+pub mod voters;
 
 /// Pause between two rounds that found nothing to do.
 const IDLE: Duration = Duration::from_millis(500);

@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cairn_model::limits;
+use cairn_model::{NodeId, limits};
+use cairn_rpc::quic::HeartbeatSink;
 use cairn_rpc::{MetadataError, MetadataService};
 use cairn_store::View;
+use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
-use cairn_wire::metadata::{Answer, Entry, Query, Reply};
+use cairn_wire::metadata::query::Query as Asked;
+use cairn_wire::metadata::{
+    Answer, DiskStatus, Entry, GetMembers, MembersAnswer, Query, Reply, StatusAnswer,
+};
 use cairn_world::Clock;
 use prost::Message as _;
 
@@ -20,6 +25,7 @@ use crate::query::{self, QueryError};
 use crate::raft::{
     Applied, ApplyError, Committed, ProposeError, RaftHost, ReadError, StateMachine,
 };
+use crate::status::Reports;
 
 /// The group every entry names so far.
 const GROUP: u32 = 1;
@@ -57,6 +63,7 @@ pub struct Metadata {
     clock: Arc<dyn Clock>,
     /// When each session was last heard of, on the monotonic face.
     heard: Mutex<BTreeMap<u64, Duration>>,
+    reports: Reports,
 }
 
 impl std::fmt::Debug for Metadata {
@@ -73,6 +80,7 @@ impl Metadata {
             host,
             clock,
             heard: Mutex::new(BTreeMap::new()),
+            reports: Reports::default(),
         }
     }
 
@@ -84,6 +92,42 @@ impl Metadata {
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// `node` said how its disks are.
+    pub fn note_status(&self, node: NodeId, disks: Vec<DiskStatus>) {
+        self.reports.note(node.0, disks, self.clock.monotonic());
+    }
+
+    fn status(&self) -> StatusAnswer {
+        let leader = self.host.metrics().leader;
+        let now = self.clock.monotonic();
+        self.reports.answer(self.host.members(), leader, now)
+    }
+
+    /// Nodes and disks as far as this replica has applied them: for a voter that must know its peers
+    /// before there can be a leader to ask. `None` where they cannot be read.
+    #[must_use]
+    pub fn members_applied(&self) -> Option<MembersAnswer> {
+        let query = Query {
+            query: Some(Asked::GetMembers(GetMembers {})),
+        };
+        let answer = query::answer(self.host.stale_view().as_ref(), query).ok()?;
+        match answer.answer {
+            Some(Kind::Members(members)) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// Nodes and disks, linearizably.
+    pub(crate) async fn members(&self) -> Result<MembersAnswer, MetadataError> {
+        let query = Query {
+            query: Some(Asked::GetMembers(GetMembers {})),
+        };
+        match self.query(query).await?.answer {
+            Some(Kind::Members(members)) => Ok(members),
+            _ => Err(MetadataError::Refused("another answer than asked")),
+        }
     }
 
     /// Of `open`, the sessions nobody spoke for since `SESSION_EXPIRY_SECS`. One never heard of
@@ -174,6 +218,10 @@ impl MetadataService for Metadata {
     }
 
     async fn query(&self, query: Query) -> Result<Answer, MetadataError> {
+        if let Some(Asked::GetStatus(_)) = query.query {
+            let answer = Some(Kind::Status(self.status()));
+            return Ok(Answer { answer });
+        }
         let view = self.host.read().await.map_err(|error| match error {
             ReadError::NotLeader { leader } => MetadataError::NotLeader {
                 leader: leader.map(|member| member.id),
@@ -194,5 +242,11 @@ impl MetadataService for Metadata {
         }
         self.hear(sessions);
         Ok(())
+    }
+}
+
+impl HeartbeatSink for Metadata {
+    fn heard(&self, node: NodeId, disks: Vec<DiskStatus>) {
+        self.note_status(node, disks);
     }
 }

@@ -16,17 +16,23 @@
 //!         all thin shells; `Drive::Inline` runs the same steps on the caller's thread.
 //! ```
 //!
+//! [`Rebuilder`] makes a shard anew on one of the disks, from shards on others.
+//!
 //! It knows nothing of buckets, users or HTTP. The bytes are drawn in `docs/formats/segment.md`.
 
 mod background;
 mod format;
 mod lanes;
 mod node;
+mod rebuild;
 mod settings;
 mod tuning;
 mod volume;
 
 pub use background::{BackgroundStep, Progress};
-pub use node::{DiskSource, DiskState, DiskStatus, StorageNode};
+pub use node::{
+    DiskReport, DiskSource, DiskState, DiskStatus, PlacementNews, RowNews, StorageNode,
+};
+pub use rebuild::Rebuilder;
 pub use settings::{Drive, Settings, SettingsError};
 pub use volume::{Damage, IndexEngine, OpenError, ScrubCounts, VolumeIdentity};

@@ -2,12 +2,15 @@
 
 mod care;
 mod inventory;
+mod partitions;
+mod repair;
+mod report;
 mod threads;
 mod upload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use async_trait::async_trait;
 use cairn_model::{DiskId, Incarnation, NodeId, limits};
@@ -21,9 +24,15 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::background::Progress;
 use crate::format::Shape;
 use crate::settings::{Drive, Settings};
-use crate::tuning::OPEN_UPLOADS;
-use crate::volume::{Damage, IndexEngine, Job, OpenError, Reservation, ScrubCounts, Volume};
+use crate::tuning::{OPEN_UPLOADS, REBUILDS};
+use crate::volume::{
+    Damage, IndexEngine, Job, OpenError, Purpose, Reservation, ScrubCounts, Volume,
+};
 use care::Care;
+use partitions::{Access, Partitions};
+pub use partitions::{PlacementNews, RowNews};
+pub(crate) use repair::{Repair, Standing};
+pub use report::{DiskReport, DiskState, DiskStatus};
 use threads::DiskThreads;
 use upload::Upload;
 
@@ -41,34 +50,13 @@ impl std::fmt::Debug for DiskSource {
     }
 }
 
-/// How a disk is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DiskState {
-    /// It reads and writes.
-    Ready,
-    /// A write or a sync failed: it only reads until the node is started again.
-    Failed(String),
-    /// It could not be opened.
-    NotOpened(String),
-}
-
-/// One of the node's disks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiskStatus {
-    /// Position in the list given to [`StorageNode::open`].
-    pub position: usize,
-    /// Its name, where it could be read.
-    pub disk: Option<DiskId>,
-    /// How it is.
-    pub state: DiskState,
-}
-
 /// One open disk.
 #[derive(Debug)]
 struct OpenDisk {
     position: usize,
     volume: Arc<Volume>,
     uploads: Arc<Semaphore>,
+    rebuilds: Arc<Semaphore>,
     care: Arc<Care>,
     /// `None` inline.
     threads: Option<DiskThreads>,
@@ -81,7 +69,7 @@ pub struct StorageNode {
     node: NodeId,
     disks: BTreeMap<DiskId, Arc<OpenDisk>>,
     unopened: Vec<(usize, String)>,
-    epoch_floor: AtomicU64,
+    partitions: Partitions,
     generation: AtomicU16,
 }
 
@@ -104,7 +92,7 @@ impl StorageNode {
             node,
             disks: BTreeMap::new(),
             unopened: Vec::new(),
-            epoch_floor: AtomicU64::new(0),
+            partitions: Partitions::default(),
             generation: AtomicU16::new(0),
         };
         let mut first_error = None;
@@ -137,6 +125,7 @@ impl StorageNode {
             .fenced()
             .map_err(|error| std::io::Error::other(error.to_string()))?;
         self.generation.fetch_max(fenced, Ordering::SeqCst);
+        volume.look_at_room();
         let care = Arc::new(Care::new(&volume));
         let threads = match volume.settings.drive {
             Drive::Threads => Some(DiskThreads::start(&volume, &care)?),
@@ -146,6 +135,7 @@ impl StorageNode {
             position,
             volume,
             uploads: Arc::new(Semaphore::new(OPEN_UPLOADS)),
+            rebuilds: Arc::new(Semaphore::new(REBUILDS)),
             care,
             threads,
         };
@@ -159,34 +149,26 @@ impl StorageNode {
         self.node
     }
 
-    /// All disks, in the order they were given.
-    #[must_use]
-    pub fn disks(&self) -> Vec<DiskStatus> {
-        let mut all: Vec<DiskStatus> = self
-            .unopened
-            .iter()
-            .map(|(position, why)| DiskStatus {
-                position: *position,
-                disk: None,
-                state: DiskState::NotOpened(why.clone()),
-            })
-            .collect();
-        all.extend(self.disks.iter().map(|(id, disk)| DiskStatus {
-            position: disk.position,
-            disk: Some(*id),
-            state: match disk.volume.fault() {
-                Some(fault) => DiskState::Failed(fault.to_owned()),
-                None => DiskState::Ready,
-            },
-        }));
-        all.sort_by_key(|status| status.position);
-        all
+    /// Tells the node rows of the partition table. Of each row the newest counts; kept in memory.
+    /// Calls placed by an older row are answered `StaleEpoch` from then on.
+    ///
+    /// # Errors
+    /// `Refused` for what is no partition table.
+    pub fn learn_partitions(&self, news: &PlacementNews) -> Result<(), ShardError> {
+        self.partitions.learn(news, |disk| self.has(disk))
     }
 
-    /// Calls that carry an epoch below `epoch` are answered `StaleEpoch` from now on. Only rises;
-    /// kept in memory.
-    pub fn raise_epoch_floor(&self, epoch: u64) {
-        self.epoch_floor.fetch_max(epoch, Ordering::SeqCst);
+    /// The epoch that a caller knew and the node does not, if there was one since it last learnt;
+    /// 0 before it learns anything.
+    #[must_use]
+    pub fn wants_partitions(&self) -> Option<u64> {
+        self.partitions.wanted()
+    }
+
+    /// Returns once the node wants partitions; for one task, which reads the table and tells. It
+    /// paces itself: a caller with an epoch that never was would have it read on and on.
+    pub async fn until_partitions_are_wanted(&self) -> u64 {
+        self.partitions.until_wanted().await
     }
 
     /// Refuses writes of incarnations of generations before `generation`, durably on every disk.
@@ -273,16 +255,31 @@ impl StorageNode {
         outcomes.into_iter().collect()
     }
 
+    /// Whether the disk is here.
+    pub(crate) fn has(&self, disk: DiskId) -> bool {
+        self.disks.contains_key(&disk)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn volume(&self, disk: DiskId) -> &Arc<Volume> {
+        &self.disks[&disk].volume
+    }
+
     fn disk(&self, disk: DiskId) -> Result<&Arc<OpenDisk>, ShardError> {
         self.disks.get(&disk).ok_or(ShardError::NotMine)
     }
 
-    fn disk_at(&self, disk: DiskId, epoch: u64) -> Result<&Arc<OpenDisk>, ShardError> {
-        let current = self.epoch_floor.load(Ordering::SeqCst);
-        if epoch < current {
-            return Err(ShardError::StaleEpoch { current });
-        }
-        self.disk(disk)
+    /// The disk, for a call about a writing placed by `epoch`.
+    fn disk_at(
+        &self,
+        disk: DiskId,
+        incarnation: Incarnation,
+        epoch: u64,
+        access: Access,
+    ) -> Result<&Arc<OpenDisk>, ShardError> {
+        let open = self.disk(disk)?;
+        self.partitions.check(disk, incarnation, epoch, access)?;
+        Ok(open)
     }
 
     /// What a client's record must be like before anything is reserved.
@@ -319,20 +316,32 @@ impl OpenDisk {
         outcome.await.map_err(|_| lost())?
     }
 
+    /// Room for a client's record.
     async fn reserve(&self, units: u32) -> Result<Arc<Reservation>, ShardError> {
+        if units <= self.volume.record_units_max()
+            && let Some(reservation) = Reservation::quickly(&self.volume, units)?
+        {
+            return Ok(reservation);
+        }
+        self.reserve_for(units, Purpose::Client(units)).await
+    }
+
+    /// Room for a record of `units`, on a writer thread where there is one.
+    async fn reserve_for(
+        &self,
+        units: u32,
+        purpose: Purpose,
+    ) -> Result<Arc<Reservation>, ShardError> {
         if units > self.volume.record_units_max() {
             return Err(ShardError::Refused("record is larger than a segment"));
         }
-        if let Some(reservation) = Reservation::quickly(&self.volume, units)? {
-            return Ok(reservation);
-        }
         let volume = Arc::clone(&self.volume);
         let Some(threads) = &self.threads else {
-            return Reservation::new(&volume, units);
+            return Reservation::new(&volume, purpose);
         };
         let outcome = threads
             .writers
-            .send(move || Reservation::new(&volume, units))?;
+            .send(move || Reservation::new(&volume, purpose))?;
         outcome.await.map_err(|_| lost())?
     }
 
@@ -354,7 +363,8 @@ fn lost() -> ShardError {
 #[async_trait]
 impl ShardService for StorageNode {
     async fn prepare(&self, header: ShardHeader) -> Result<Box<dyn ShardUpload>, ShardError> {
-        let disk = self.disk_at(header.disk, header.epoch)?;
+        let (stamp, epoch) = (header.incarnation, header.epoch);
+        let disk = self.disk_at(header.disk, stamp, epoch, Access::Write)?;
         let shape = self.shape(&header)?;
         let units = shape
             .units()
@@ -367,12 +377,12 @@ impl ShardService for StorageNode {
             Arc::clone(disk),
             shape,
             reservation,
-            permit,
+            Some(permit),
         )))
     }
 
     async fn read(&self, read: ShardRead) -> Result<ShardCells, ShardError> {
-        let disk = self.disk_at(read.disk, read.epoch)?;
+        let disk = self.disk_at(read.disk, read.incarnation, read.epoch, Access::Read)?;
         disk.on_reader(move |volume| volume.read(&read)).await
     }
 

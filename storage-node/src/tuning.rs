@@ -54,8 +54,18 @@ pub(crate) const PUNCH_PLACES: usize = 64;
 pub(crate) const STEP_BYTES: u64 = 4 << 20;
 /// Pause of the caretaker where there is nothing to do.
 pub(crate) const IDLE_PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks at the room on a disk.
+pub(crate) const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// How often the caretaker gives way to foreground work before it takes its turn all the same.
 pub(crate) const GIVE_WAY: u32 = 50;
+/// Shards made anew on one disk at once.
+pub(crate) const REBUILDS: usize = 2;
+/// Bytes of the chunk that a rebuild has in hand: of its data cells, or one stripe.
+pub(crate) const REBUILD_WINDOW: u64 = 4 << 20;
+/// How long a rebuild waits for one source.
+pub(crate) const SOURCE_PATIENCE: Duration = Duration::from_secs(5);
+/// How often each step of a rebuild gives way to foreground work.
+pub(crate) const REBUILD_GIVES_WAY: u32 = 5;
 /// Rest between two complete scrub passes.
 pub(crate) const SCRUB_REST: Duration = Duration::from_secs(6 * 3_600);
 

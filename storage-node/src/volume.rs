@@ -70,6 +70,8 @@ pub(crate) struct Volume {
     turn: Mutex<Turn>,
     fault: OnceLock<String>,
     damage: DamageLog,
+    /// Bytes of the file system that clients may take, and bytes in all, when last looked at.
+    room_seen: Mutex<(u64, u64)>,
     /// Dead large records whose blocks are still held.
     punches: Mutex<VecDeque<Entry>>,
     /// Reads in progress: background work waits for none of them to be left.

@@ -2,12 +2,17 @@
 //!
 //! ```text
 //! process/*  faults: kill -9, SIGTERM, full disk, lost shards, strace
+//! cluster/*  faults of a cluster: killed nodes, voters and gateways, cut networks
 //! clients/*  aws-cli, boto3, s3cmd, curl
 //!    │
 //!    ├── server      starts, kills and restarts the binary on directories of its own
 //!    ├── workload    seeded operations of several workers, each on keys of its own
 //!    │      └── oracle   what must be, may be and must not be there   (pure, knows no server)
 //!    ├── content     bytes that can be made again from a seed
+//!    ├── cluster     starts, kills and restarts the processes of a cluster
+//!    ├── network     a network of namespaces that can be cut, one way or both
+//!    ├── history     concurrent clients on shared keys, through all gateways
+//!    │      └── linear   whether one order explains what they saw   (pure)
 //!    ├── flushes     what strace saw of fsync and fdatasync            (pure)
 //!    └── skip        why a test cannot run on this machine
 //! ```
@@ -19,10 +24,16 @@
 //! (longer storms), `CAIRN_SKIP_LOG` (where skipped tests say why) and `CI`.
 
 pub mod binary;
+pub mod cluster;
 pub mod content;
 pub mod damage;
 pub mod flushes;
+pub mod history;
+pub mod linear;
+pub mod network;
+pub mod objects;
 pub mod oracle;
+pub mod patience;
 pub mod random;
 pub mod s3;
 pub mod server;

@@ -1,9 +1,11 @@
 //! Mixed load of several workers, until the server is gone.
 //!
 //! Each worker owns its keys, so the operations on one key are in order and its oracle is exact.
-//! A worker ends at the first operation without an answer: the server was killed under it.
+//! A worker ends at the first operation without an answer: the server was killed under it. Before a
+//! cluster it goes on, and the keys without an answer stay in doubt until they are looked at.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use cairn_compat_suite::{Call, Client, HttpError, Response};
 
@@ -14,6 +16,8 @@ use crate::s3;
 
 const KEYS_PER_WORKER: u64 = 14;
 const PART_MIN: usize = 5 << 20;
+/// After an operation that nobody answered, where the load goes on.
+const REST: Duration = Duration::from_millis(30);
 
 /// Object sizes around every border of the format, small ones more often.
 const SIZES: [usize; 22] = [
@@ -108,6 +112,19 @@ impl Worker {
             self.acknowledged += u64::from(answer == Answer::Acknowledged);
             if answer == Answer::Unknown {
                 return;
+            }
+        }
+    }
+
+    /// Runs operations on whichever gateway until told to stop, past answers that do not come.
+    pub fn run_through(&mut self, clients: &[Client], stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) {
+            self.gone = false;
+            let client = self.random.pick(clients);
+            let answer = self.step(client);
+            self.acknowledged += u64::from(answer == Answer::Acknowledged);
+            if self.gone || answer == Answer::Unknown {
+                std::thread::sleep(REST);
             }
         }
     }

@@ -1,26 +1,19 @@
 //! The cluster row: made at the first start, compared with the directories at every later one.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_model::{Coding, DiskId, limits};
 use cairn_placement::{Candidate, DomainLevel, first_table};
-use cairn_rpc::{MetadataError, MetadataService};
-use cairn_wire::metadata::answer::Answer as Kind;
+use cairn_rpc::MetadataService;
 use cairn_wire::metadata::entry::Command;
-use cairn_wire::metadata::query::Query as Asked;
-use cairn_wire::metadata::{
-    ClusterAnswer, Disk, GetCluster, InitCluster, Query, Refusal, Reply, StorageClass,
-};
+use cairn_wire::metadata::{ClusterAnswer, Disk, InitCluster, StorageClass};
 
-use crate::Fatal;
 use crate::identity::Directories;
+use crate::{Fatal, calls};
 
 /// The first generation of every cluster; a restore from backup bumps it.
-const GENERATION: u32 = 1;
-/// Sends of a call while the single voter takes up its office.
-const ATTEMPTS: u32 = 50;
+pub(crate) const GENERATION: u32 = 1;
 
 /// Makes the cluster where there is none; else checks that these are its directories and coding.
 pub(super) async fn ensure(
@@ -29,16 +22,14 @@ pub(super) async fn ensure(
     disks: &[DiskId],
     asked: Option<Coding>,
 ) -> Result<(), Fatal> {
-    let Kind::Cluster(cluster) = ask(metadata, Asked::GetCluster(GetCluster {})).await? else {
-        return Err(Fatal::new("metadata", "another answer than asked"));
-    };
+    let cluster = calls::cluster(metadata).await?;
     if cluster.cluster.is_empty() {
         let coding = match asked {
             Some(coding) => coding,
             None => default_coding(disks.len())?,
         };
         let init = init(directories, disks, coding)?;
-        command(metadata, Command::InitCluster(init)).await?;
+        calls::command(metadata, Command::InitCluster(init)).await?;
         return Ok(());
     }
     check(&cluster, directories, disks, asked)
@@ -145,52 +136,6 @@ fn check(
         return Err(Fatal::new("--coding", why));
     }
     Ok(())
-}
-
-/// One query, waiting for the voter to take up its office.
-pub(super) async fn ask(metadata: &dyn MetadataService, asked: Asked) -> Result<Kind, Fatal> {
-    for attempt in 1.. {
-        let query = Query {
-            query: Some(asked.clone()),
-        };
-        match metadata.query(query).await {
-            Ok(answer) => {
-                return answer
-                    .answer
-                    .ok_or_else(|| Fatal::new("metadata", "an empty answer"));
-            }
-            Err(error) => wait(error, attempt).await?,
-        }
-    }
-    Err(Fatal::new("metadata", "no answer"))
-}
-
-/// One command that must be carried out.
-pub(super) async fn command(
-    metadata: &dyn MetadataService,
-    command: Command,
-) -> Result<Reply, Fatal> {
-    for attempt in 1.. {
-        match metadata.propose(0, 0, command.clone()).await {
-            Ok(reply) if reply.refusal() == Refusal::None => return Ok(reply),
-            Ok(reply) => {
-                let why = format!("{} {}", reply.refusal().as_str_name(), reply.detail);
-                return Err(Fatal::new("metadata refused", why));
-            }
-            Err(error) => wait(error, attempt).await?,
-        }
-    }
-    Err(Fatal::new("metadata", "no answer"))
-}
-
-async fn wait(error: MetadataError, attempt: u32) -> Result<(), Fatal> {
-    match error {
-        MetadataError::NotLeader { .. } | MetadataError::Unavailable(_) if attempt < ATTEMPTS => {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            Ok(())
-        }
-        error => Err(Fatal::new("metadata", error)),
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! that the chunk is given up. Whatever is dropped unsealed leaves nothing behind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use cairn_erasure::StripeEncoder;
@@ -75,19 +76,21 @@ impl ChunkWriter {
         hash: bool,
     ) -> Result<Self, WriteError> {
         let mut view = path.views.get().await?;
+        let deadline = path.clock.monotonic() + tuning::OPEN_PATIENCE;
         for round in 1..=tuning::PREPARE_ROUNDS {
             let coding = view.coding(length);
             let drawn = draw(path, &view, session, coding);
             let asked = drawn.disks.iter().filter(|(_, ask)| *ask).count();
-            let (lanes, stale) = prepare(path, &drawn, coding, length).await;
+            let left = deadline.saturating_sub(path.clock.monotonic());
+            let patience = tuning::PREPARE_PATIENCE.min(left);
+            let (lanes, stale) = prepare(path, &drawn, coding, length, patience).await;
+            let last = round == tuning::PREPARE_ROUNDS || path.clock.monotonic() >= deadline;
             if stale {
                 view = path.views.newer_than(Some(&view)).await?;
                 continue;
             }
             let taken = lanes.iter().filter(|lane| lane.upload.is_some()).count();
-            if could_be_met(&view, coding, &lanes)
-                && (taken == asked || round == tuning::PREPARE_ROUNDS)
-            {
+            if could_be_met(&view, coding, &lanes) && (taken == asked || last) {
                 let encoder = StripeEncoder::new(coding, length).map_err(internal)?;
                 return Ok(Self {
                     path: Arc::clone(path),
@@ -102,6 +105,9 @@ impl ChunkWriter {
                     sha256: hash.then(sha2::Sha256::new),
                     crc: crc_fast::Digest::new(Crc64Nvme),
                 });
+            }
+            if last {
+                break;
             }
         }
         Err(WriteError::NotEnoughDisks)
@@ -306,6 +312,7 @@ async fn prepare(
     drawn: &Draw,
     coding: Coding,
     chunk_len: u64,
+    patience: Duration,
 ) -> (Vec<Lane>, bool) {
     let calls = (0_u8..).zip(&drawn.disks).map(|(shard, (disk, ask))| {
         let header = ShardHeader {
@@ -318,10 +325,7 @@ async fn prepare(
         };
         async move {
             let service = path.nodes.service(header.disk).filter(|_| *ask)?;
-            Some(
-                path.within(tuning::PREPARE_PATIENCE, service.prepare(header))
-                    .await,
-            )
+            Some(path.within(patience, service.prepare(header)).await)
         }
     });
     let outcomes = join_all(calls).await;

@@ -4,7 +4,8 @@ mod answer;
 mod apply;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -56,6 +57,8 @@ pub(crate) struct State {
     faults: VecDeque<Fault>,
     down: bool,
     kept_alive: Vec<Vec<u64>>,
+    /// How long the next reading of a user takes.
+    slow_user: Option<(Arc<super::HandClock>, Duration)>,
     /// An object that is written when pages are next asked for, which takes them away.
     overwrite: Option<(u64, wire::Object)>,
     sequence: u64,
@@ -205,6 +208,11 @@ impl State {
         self.overwrite = Some((bucket, by));
     }
 
+    /// Lets the next reading of a user take so long.
+    pub(crate) fn slow_user(&mut self, clock: &Arc<super::HandClock>, by: Duration) {
+        self.slow_user = Some((Arc::clone(clock), by));
+    }
+
     pub(crate) fn kept_alive(&mut self) -> &mut Vec<Vec<u64>> {
         &mut self.kept_alive
     }
@@ -288,6 +296,11 @@ impl MetadataService for FakeMetadata {
             return Err(MetadataError::Unavailable("down".to_owned()));
         }
         let query = query.query.unwrap();
+        if matches!(query, wire::query::Query::GetUser(_))
+            && let Some((clock, by)) = state.slow_user.take()
+        {
+            clock.advance(by);
+        }
         if matches!(query, wire::query::Query::GetPages(_))
             && let Some((bucket, by)) = state.overwrite.take()
         {

@@ -1,6 +1,6 @@
 //! The cluster view: members, classes, the whole partition table.
 
-use cairn_wire::metadata::{ClusterAnswer, MoveUnderWay, PartitionRow};
+use cairn_wire::metadata::{ClusterAnswer, MembersAnswer, MoveUnderWay, Node, PartitionRow};
 
 use super::Rows;
 use crate::apply::ApplyError;
@@ -34,10 +34,7 @@ pub(super) fn get(rows: &Rows<'_>) -> Result<ClusterAnswer, ApplyError> {
             next: row.next,
         });
     }
-    let nodes = rows
-        .scan::<NodeKey>(&[NodeKey::PREFIX])
-        .map(|row| row.map(|(_, node)| node))
-        .collect::<Result<_, ApplyError>>()?;
+    let nodes = nodes(rows)?;
     Ok(ClusterAnswer {
         cluster: cluster.cluster,
         generation: cluster.generation,
@@ -54,4 +51,19 @@ pub(super) fn get(rows: &Rows<'_>) -> Result<ClusterAnswer, ApplyError> {
         leaving: cluster.leaving,
         moves,
     })
+}
+
+/// Nodes and disks alone: every process asks for them every second.
+pub(super) fn members(rows: &Rows<'_>) -> Result<MembersAnswer, ApplyError> {
+    let cluster = rows.get(&ClusterKey)?;
+    Ok(MembersAnswer {
+        nodes: nodes(rows)?,
+        disks: cluster.map(|row| row.disks).unwrap_or_default(),
+    })
+}
+
+fn nodes(rows: &Rows<'_>) -> Result<Vec<Node>, ApplyError> {
+    rows.scan::<NodeKey>(&[NodeKey::PREFIX])
+        .map(|row| row.map(|(_, node)| node))
+        .collect()
 }

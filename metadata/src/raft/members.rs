@@ -132,7 +132,12 @@ impl RaftHost {
             return Err(MembershipError::NotAMember(id));
         };
         let last = metrics.last_log_index.map_or(0, |last| last + 1);
-        Ok(last.saturating_sub(matched.map_or(0, |at| at.index + 1)))
+        // One that has answered nothing yet may not even be reached: however short the log is, its vote
+        // would stop commits.
+        let Some(at) = matched else {
+            return Ok(u64::MAX);
+        };
+        Ok(last.saturating_sub(at.index + 1))
     }
 
     /// Removes a member. Its id is not used again. The leader is not removed: see

@@ -26,11 +26,13 @@ fn failed(error: impl std::fmt::Display) -> Refusal {
 }
 
 impl RaftHost {
-    /// Answers what another member sent through its [`super::RaftTransport`]. Never panics: bytes
-    /// that are no call are refused, and so are calls of another cluster, for another member, and
-    /// all calls to an empty directory that does not join.
-    pub async fn handle(&self, call: Bytes) -> Bytes {
+    /// Answers what member `caller`, known by its certificate, sent through its
+    /// [`super::RaftTransport`]. Never panics: bytes that are no call are refused, and so are calls in
+    /// another's name, of another cluster, for another member, and all calls to an empty directory
+    /// that does not join.
+    pub async fn handle(&self, caller: u64, call: Bytes) -> Bytes {
         let answer = match messages::read_call(call) {
+            Ok(call) if call.from != caller => Err(Malformed("a call in another's name").into()),
             Ok(call) => self.answer(call).await,
             Err(malformed) => Err(malformed.into()),
         };

@@ -190,11 +190,11 @@ impl RaftTransport for Caller {
             let (host, call) = (host.clone(), call.clone());
             tokio::spawn(async move {
                 tokio::time::sleep(fate.there * 3 + fate.back).await;
-                host.handle(call).await
+                host.handle(from, call).await
             });
         }
         // Who asks may stop waiting; what has arrived is carried out all the same.
-        let answered = tokio::spawn(async move { host.handle(call).await }).await;
+        let answered = tokio::spawn(async move { host.handle(from, call).await }).await;
         tokio::time::sleep(fate.back).await;
         if fate.answer_lost {
             return std::future::pending().await;

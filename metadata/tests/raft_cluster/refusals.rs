@@ -50,7 +50,7 @@ fn calls_that_are_not_for_this_member_are_refused() {
         cluster.found(3).await;
         let host = &cluster.hosts[&1];
         let ask = async |raw: Raw| {
-            let answer = host.handle(raw.encode_to_vec().into()).await;
+            let answer = host.handle(raw.from, raw.encode_to_vec().into()).await;
             RawAnswer::decode(answer).unwrap()
         };
         let refused = async |raw: Raw| ask(raw).await.refused.unwrap();
@@ -63,13 +63,16 @@ fn calls_that_are_not_for_this_member_are_refused() {
         let for_another = "a call for another member";
         assert_eq!(refused(Raw { to: 3, ..good() }).await, for_another);
         assert_eq!(refused(Raw { from: 1, ..good() }).await, for_another);
+        let forged = host.handle(3, good().encode_to_vec().into()).await;
+        let forged = RawAnswer::decode(forged).unwrap().refused.unwrap();
+        assert_eq!(forged, "a call in another's name");
         let nothing = Raw {
             clock: None,
             ..good()
         };
         assert_eq!(refused(nothing).await, "a call of no known kind");
         for garbage in [vec![], vec![0xff; 100], vec![0; (1 << 20) + 1]] {
-            let answer = host.handle(Bytes::from(garbage)).await;
+            let answer = host.handle(2, Bytes::from(garbage)).await;
             assert!(RawAnswer::decode(answer).unwrap().refused.is_some());
         }
     });
@@ -82,12 +85,12 @@ fn an_empty_directory_that_does_not_join_answers_nothing() {
         cluster.add_machine(1);
         cluster.machines.get_mut(&1).unwrap().settings.joining = false;
         cluster.start(1).await;
-        let answer = cluster.hosts[&1].handle(good().encode_to_vec().into());
+        let answer = cluster.hosts[&1].handle(2, good().encode_to_vec().into());
         let refused = RawAnswer::decode(answer.await).unwrap().refused.unwrap();
         assert!(refused.contains("its journal is lost"), "{refused}");
         // Until it founds a cluster itself.
         cluster.initialize(1).await;
-        let answer = cluster.hosts[&1].handle(good().encode_to_vec().into());
+        let answer = cluster.hosts[&1].handle(2, good().encode_to_vec().into());
         assert!(RawAnswer::decode(answer.await).unwrap().clock.is_some());
     });
 }

@@ -54,7 +54,9 @@ async fn stand(cluster: &Cluster, candidate: u64, term: u64) -> BallotAnswer {
         to: 1,
         ballot: Some(Ballot { vote: Some(vote) }),
     };
-    let answer = cluster.hosts[&1].handle(call.encode_to_vec().into()).await;
+    let answer = cluster.hosts[&1]
+        .handle(candidate, call.encode_to_vec().into())
+        .await;
     Answer::decode(answer).unwrap().ballot.unwrap()
 }
 

@@ -42,6 +42,8 @@ pub const RPC_UPLOAD_WINDOW: u64 = 4 * MIB;
 pub const RPC_DELETES_MAX: usize = 4_096;
 /// Shards in one page of an inventory.
 pub const RPC_INVENTORY_MAX: usize = 8_192;
+/// Disks a rebuild may read from: each shard where it is, where it moves and where it was meant to be.
+pub const REBUILD_SOURCES_MAX: usize = 4 * SHARDS_MAX as usize;
 /// Sessions of one keep-alive call; longer lists are several calls.
 pub const RPC_SESSIONS_MAX: usize = 65_536;
 
@@ -55,12 +57,16 @@ pub const ROW_EXTENTS_MAX: usize = 16;
 pub const NODES_MAX: usize = 1_024;
 /// Disks of one cluster; their row is read with every view.
 pub const DISKS_MAX: usize = 2_048;
+/// Voters of one metadata group; other members only follow.
+pub const VOTERS_MAX: usize = 7;
 /// Bytes of a node's address.
 pub const ADDRESS_LEN_MAX: usize = 256;
 /// Bytes of a zone's name.
 pub const ZONE_LEN_MAX: usize = 64;
 /// Join tokens that may be outstanding.
 pub const JOIN_TOKENS_MAX: usize = 256;
+/// Processes without a certificate that one member hears at once.
+pub const JOINS_AT_ONCE: usize = 8;
 /// Longest life of a join token.
 pub const JOIN_TOKEN_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// Chunks and manifests one long read pins when it moves to a newer session.

@@ -5,11 +5,13 @@
 //! processes they are the clients of the same traits in [`quic`]. What a message means is the
 //! business of the traits.
 
+pub mod group;
 pub mod metadata;
 pub mod quic;
 pub mod routes;
 pub mod shards;
 
+pub use group::{MetadataGroup, Replica, Replicas};
 pub use metadata::{MetadataError, MetadataService};
 pub use routes::{DiskRoute, ShardRoutes};
 pub use shards::{

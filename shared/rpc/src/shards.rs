@@ -206,14 +206,16 @@ pub struct Rebuild {
     pub disk: DiskId,
     /// The epoch of the partition row.
     pub epoch: u64,
-    /// Where shards may be read, best first; the wanted one may be among them.
+    /// Where shards may be read, best first, at most `limits::REBUILD_SOURCES_MAX`; the wanted one
+    /// may be among them, and a shard may be named on several disks.
     pub sources: Vec<(u8, DiskId)>,
 }
 
 /// How a rebuild was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rebuilt {
-    /// A good record was there: every cell of it was read and checked.
+    /// A good record was there: every cell of it was read and checked, data cells against the cell
+    /// table too. Of parity cells that table says nothing: they are as they were written.
     Found,
     /// It was made anew, is durable, and was read back and checked.
     Written,
@@ -222,9 +224,13 @@ pub enum Rebuilt {
 /// Makes shards anew on the disks of one node, reading what it needs from other nodes.
 #[async_trait]
 pub trait ShardRebuild: Send + Sync + std::fmt::Debug {
-    /// Returns once the shard is known to be good on its disk.
+    /// Returns once the shard is known to be good on its disk. Given up or failed, what lay there
+    /// before lies there still.
     ///
     /// # Errors
-    /// `Missing` where too few sources gave good cells; else as [`ShardService::prepare`].
+    /// `Missing` where too few sources have good cells: evidence of loss. `Unavailable` where others
+    /// might and cannot be asked now, where too many rebuilds are under way, and where the shard was
+    /// written or deleted meanwhile. `Corrupt` where what was written does not read back. `Full`
+    /// where not even repair may take room. Else as [`ShardService::prepare`].
     async fn rebuild(&self, order: Rebuild) -> Result<Rebuilt, ShardError>;
 }

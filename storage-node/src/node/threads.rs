@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::care::Care;
 use crate::background::Progress;
 use crate::lanes::Lanes;
-use crate::tuning::{GIVE_WAY, IDLE_PAUSE, OPEN_UPLOADS, READ_QUEUE, SCRUB_REST};
+use crate::tuning::{GIVE_WAY, IDLE_PAUSE, OPEN_UPLOADS, READ_QUEUE, ROOM_PAUSE, SCRUB_REST};
 use crate::volume::Volume;
 
 /// Readers, writers, the committer and the caretaker.
@@ -120,8 +120,14 @@ fn take_care(volume: &Volume, care: &Care, signal: &Signal) {
     let settings = &volume.settings;
     let mut pause = settings.care_pause;
     let mut until_scrub = settings.scrub_pause.unwrap_or(IDLE_PAUSE);
+    let mut until_look = ROOM_PAUSE;
     let mut gave_way = 0;
     while !signal.pause(pause) {
+        until_look = until_look.saturating_sub(pause);
+        if until_look.is_zero() {
+            volume.look_at_room();
+            until_look = ROOM_PAUSE;
+        }
         until_scrub = until_scrub.saturating_sub(pause);
         if volume.busy() && gave_way < GIVE_WAY {
             gave_way += 1;

@@ -14,7 +14,7 @@ use crate::volume::{Job, Reservation};
 
 /// An open upload. Dropped, its room is given back once no write is under way.
 #[derive(Debug)]
-pub(super) struct Upload {
+pub(crate) struct Upload {
     disk: Arc<OpenDisk>,
     shape: Shape,
     reservation: Arc<Reservation>,
@@ -23,7 +23,8 @@ pub(super) struct Upload {
     pending: Option<oneshot::Receiver<Result<(), ShardError>>>,
     /// The first failure: nothing more is taken.
     failed: Option<ShardError>,
-    _permit: OwnedSemaphorePermit,
+    /// Of a client's; a rebuild has a place of its own.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Upload {
@@ -31,7 +32,7 @@ impl Upload {
         disk: Arc<OpenDisk>,
         shape: Shape,
         reservation: Arc<Reservation>,
-        permit: OwnedSemaphorePermit,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let writer = RecordWriter::new(shape, reservation.salt, reservation.place.unit);
         Self {
@@ -86,36 +87,45 @@ impl ShardUpload for Upload {
         outcome
     }
 
-    async fn finish(
-        mut self: Box<Self>,
+    async fn finish(self: Box<Self>, trailer: ShardTrailer) -> Result<ShardReceipt, ShardError> {
+        let (disk, shape) = (self.disk.volume.id(), self.shape);
+        (*self).seal(trailer).await?;
+        Ok(ShardReceipt {
+            disk,
+            incarnation: shape.incarnation,
+            shard: shape.shard,
+        })
+    }
+}
+
+impl Upload {
+    /// Makes the record durable; it counts unless its room was a repair's.
+    pub(super) async fn seal(
+        mut self,
         trailer: ShardTrailer,
-    ) -> Result<ShardReceipt, ShardError> {
+    ) -> Result<Arc<Reservation>, ShardError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
         self.settle().await?;
         let Self {
             disk,
-            shape,
             reservation,
             writer,
             _permit,
             ..
-        } = *self;
+        } = self;
         let finished = writer
             .finish(trailer.chunk, trailer.cell_table)
             .map_err(ShardError::Refused)?;
         let finished = Box::new(finished);
+        let sealed = Arc::clone(&reservation);
         disk.commit(|ack| Job::Finish {
             reservation,
             finished,
             ack,
         })
         .await?;
-        Ok(ShardReceipt {
-            disk: disk.volume.id(),
-            incarnation: shape.incarnation,
-            shard: shape.shard,
-        })
+        Ok(sealed)
     }
 }

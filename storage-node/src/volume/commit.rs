@@ -11,7 +11,8 @@
 //!           one index batch, ledger, acks
 //! ```
 //!
-//! A tombstone is durable before the index forgets, and long before any byte goes. A step is
+//! A record of a repair is noted as one that does not count, and counts once it was read back
+//! ([`Volume::land`]). A tombstone is durable before the index forgets, and long before any byte goes. A step is
 //! deterministic; a thread only repeats it.
 
 mod group;
@@ -102,6 +103,7 @@ impl Volume {
             .edit(|edit| group.settle(edit))
             .map_err(|error| self.index_failed(&error))?;
         self.apply(effects);
+        group.hand_over();
         group.release_tombstones(self);
         Ok(())
     }

@@ -23,7 +23,7 @@ pub(crate) enum Class {
     Small,
     /// Larger records of clients.
     Large,
-    /// What compaction carries; never a client's, so headroom stays headroom.
+    /// What compaction carries and repair makes anew; never a client's, so headroom stays headroom.
     Care,
 }
 
@@ -168,6 +168,8 @@ pub(crate) enum Purpose {
     Tombstone,
     /// A record compaction carries.
     Care(u32),
+    /// A record made anew, of that many units.
+    Repair(u32),
 }
 
 /// All segments of a disk.
@@ -197,7 +199,7 @@ impl Ledger {
             Purpose::Tombstone => self
                 .take(Class::Small, 1, 0)
                 .or_else(|| self.take(Class::Care, 1, 0)),
-            Purpose::Care(units) => self.take(Class::Care, units, 0),
+            Purpose::Care(units) | Purpose::Repair(units) => self.take(Class::Care, units, 0),
         }
     }
 

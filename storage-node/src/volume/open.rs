@@ -93,6 +93,7 @@ impl Volume {
             }),
             fault: OnceLock::new(),
             damage: DamageLog::default(),
+            room_seen: Mutex::default(),
             punches: Mutex::new(VecDeque::from(found.punches)),
             reading: AtomicUsize::new(0),
             closed: AtomicBool::new(false),

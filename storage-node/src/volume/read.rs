@@ -53,7 +53,8 @@ impl Volume {
         Err(ShardError::Corrupt(problem))
     }
 
-    fn read_entry(&self, entry: &Entry, read: &ShardRead) -> Result<ShardCells, String> {
+    /// Reads cells of a record, live or not; the reason where it is not as `entry` says.
+    pub(crate) fn read_entry(&self, entry: &Entry, read: &ShardRead) -> Result<ShardCells, String> {
         let segment = entry.place.segment;
         let salt = self
             .ledger()

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::PoisonError;
 
 use cairn_rpc::ShardError;
+use cairn_world::Space;
 
 use super::files::DIR;
 use super::index::SegmentRow;
@@ -21,6 +22,9 @@ impl Volume {
 
     /// Room for `purpose`, in a new segment where needed.
     pub(crate) fn reserve(&self, purpose: Purpose) -> Result<Place, ShardError> {
+        if let Purpose::Repair(_) = purpose {
+            self.check_spare(1)?;
+        }
         loop {
             if let Some(place) = self.ledger().reserve(purpose) {
                 return Ok(place);
@@ -48,6 +52,10 @@ impl Volume {
             }
             Purpose::Tombstone => (Class::Care, 1),
             Purpose::Care(needed) => (Class::Care, needed),
+            Purpose::Repair(needed) => {
+                self.check_spare(2)?;
+                (Class::Care, needed)
+            }
         };
         if needed >= units {
             return Err(ShardError::Refused("record is larger than a segment"));
@@ -69,12 +77,24 @@ impl Volume {
         Ok(())
     }
 
+    /// Repair may use the headroom but for one segment: deletes and compaction give room back and
+    /// must always find some.
+    fn check_spare(&self, segments: u64) -> Result<(), ShardError> {
+        let space = self.space()?;
+        if space.free < segments * self.settings.segment_len {
+            return Err(ShardError::Full);
+        }
+        Ok(())
+    }
+
+    fn space(&self) -> Result<Space, ShardError> {
+        let space = self.disk().space();
+        space.map_err(|error| ShardError::Unavailable(format!("space: {error}")))
+    }
+
     /// Bytes of the file system that clients may still take, and bytes in all.
     fn file_system_room(&self) -> Result<(u64, u64), ShardError> {
-        let space = self
-            .disk()
-            .space()
-            .map_err(|error| ShardError::Unavailable(format!("space: {error}")))?;
+        let space = self.space()?;
         let share = space.total / 100 * FULL_PERCENT;
         let headroom = share.max(FULL_SEGMENTS * self.settings.segment_len);
         Ok((space.free.saturating_sub(headroom), space.total))
@@ -83,8 +103,32 @@ impl Volume {
     /// Bytes free for client writes, and bytes in all.
     pub(crate) fn room(&self) -> Result<(u64, u64), ShardError> {
         let (free, total) = self.file_system_room()?;
+        Ok((self.for_clients(free), total))
+    }
+
+    /// Notes what room there is; where it cannot be told, what was seen before stands.
+    pub(crate) fn look_at_room(&self) {
+        if let Ok(seen) = self.file_system_room() {
+            *self
+                .room_seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = seen;
+        }
+    }
+
+    /// Bytes free for client writes and bytes in all, as last looked at.
+    pub(crate) fn room_seen(&self) -> (u64, u64) {
+        let (free, total) = *self
+            .room_seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        (self.for_clients(free), total)
+    }
+
+    /// What clients can take of `free` bytes of the file system, and in the segments being filled.
+    fn for_clients(&self, free: u64) -> u64 {
         let whole = free / self.settings.segment_len * self.settings.segment_len;
-        Ok((whole + self.ledger().client_room(), total))
+        whole + self.ledger().client_room()
     }
 
     /// A new segment, durable before anything lies in it.

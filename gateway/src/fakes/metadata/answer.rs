@@ -34,6 +34,11 @@ impl State {
     pub(super) fn answer(&self, query: Query) -> Answer {
         match query {
             Query::GetCluster(_) => Answer::Cluster(self.cluster.clone()),
+            Query::GetMembers(_) => Answer::Members(wire::MembersAnswer {
+                nodes: self.cluster.nodes.clone(),
+                disks: self.cluster.disks.clone(),
+            }),
+            Query::GetStatus(_) => Answer::Status(wire::StatusAnswer::default()),
             Query::GetUser(get) => {
                 let users = self
                     .users

@@ -177,6 +177,24 @@ async fn a_removed_user_is_out_within_a_second() {
     assert_eq!(got.refusal(), (403, "InvalidAccessKeyId".to_owned()));
 }
 
+/// A leader may be lost while a user is read: the answer is late, not another one.
+#[tokio::test]
+async fn a_user_read_slowly_is_a_user() {
+    let site = Site::new(1, 0).with_bucket().await;
+    for by in [crate::tuning::USER_CACHE, crate::tuning::USER_CACHE * 5] {
+        site.clock.advance(crate::tuning::USER_CACHE);
+        site.metadata.edit(|state| state.slow_user(&site.clock, by));
+        assert_eq!(site.call(Method::GET, "/bucket", "").await.status, 200);
+    }
+    site.clock.advance(crate::tuning::USER_CACHE);
+    site.metadata.edit(|state| {
+        state.slow_user(&site.clock, crate::tuning::USER_CACHE);
+        state.users().clear();
+    });
+    let got = site.call(Method::GET, "/bucket", "").await;
+    assert_eq!(got.refusal(), (403, "InvalidAccessKeyId".to_owned()));
+}
+
 #[tokio::test]
 async fn what_is_not_built_is_501_by_name_and_changes_nothing() {
     let site = Site::new(1, 0).with_bucket().await;

@@ -22,6 +22,7 @@ use super::deadline::Deadline;
 use super::error::{Refusal, StreamError};
 use super::frames::{Budget, Frame, FrameReader, FrameWriter};
 use super::identity::Peer;
+use super::join::Admission;
 use super::{roles, tuning};
 
 /// Why a handler gave up.
@@ -112,6 +113,7 @@ impl ServerCall {
 #[derive(Debug, Default)]
 pub struct Dispatcher {
     handlers: BTreeMap<FrameType, Arc<dyn Handler>>,
+    admission: Option<Arc<dyn Admission>>,
 }
 
 impl Dispatcher {
@@ -121,12 +123,20 @@ impl Dispatcher {
         self.handlers.insert(kind, handler);
         self
     }
+
+    /// Has `admission` hear processes that have no certificate yet; without, they find no protocol.
+    #[must_use]
+    pub fn admitting(mut self, admission: Arc<dyn Admission>) -> Self {
+        self.admission = Some(admission);
+        self
+    }
 }
 
 /// A dispatcher at work, with the bounds of its process.
 #[derive(Debug)]
 pub(crate) struct Desk {
     handlers: BTreeMap<FrameType, Arc<dyn Handler>>,
+    pub(crate) admission: Option<Arc<dyn Admission>>,
     clock: Arc<dyn Clock>,
     places: Arc<Semaphore>,
     budget: Budget,
@@ -152,6 +162,7 @@ impl Desk {
     pub(crate) fn new(dispatcher: Dispatcher, clock: Arc<dyn Clock>, bounds: Bounds) -> Self {
         Self {
             handlers: dispatcher.handlers,
+            admission: dispatcher.admission,
             clock,
             places: Arc::new(Semaphore::new(bounds.calls)),
             budget: Budget::new(bounds.bytes),

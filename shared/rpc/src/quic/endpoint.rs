@@ -17,7 +17,7 @@ use super::hello::{self, Agreed, Versions};
 use super::identity::{Membership, Peer};
 use super::peer::RemotePeer;
 use super::tls::Identity;
-use super::{transport, tuning};
+use super::{join, transport, tuning};
 
 /// Who a process is, whom it knows, and its seams to the outside.
 #[derive(Clone, Debug)]
@@ -71,8 +71,12 @@ impl Endpoint {
         party: Party,
         desk: Option<Desk>,
     ) -> io::Result<Self> {
-        let server = desk.is_some().then(|| {
-            let mut config = quinn::ServerConfig::with_crypto(party.identity.server());
+        let server = desk.as_ref().map(|desk| {
+            let crypto = match desk.admission {
+                Some(_) => party.identity.admitting(),
+                None => party.identity.server(),
+            };
+            let mut config = quinn::ServerConfig::with_crypto(crypto);
             config.transport_config(transport::transport());
             config
         });
@@ -97,14 +101,15 @@ impl Endpoint {
         self.quic.local_addr()
     }
 
-    /// A node to call, connected on the first call. Each has a connection of its own: give bulk and
-    /// commands one each, and a slow disk holds up no vote.
+    /// A node to call at any of `addresses` (host:port), connected on the first call. Each has a
+    /// connection of its own: give bulk and commands one each, and a slow disk holds up no vote.
     #[must_use]
-    pub fn peer(&self, node: NodeId, addresses: Vec<SocketAddr>) -> Arc<RemotePeer> {
+    pub fn peer(&self, node: NodeId, addresses: &[impl ToString]) -> Arc<RemotePeer> {
         let dialer = Dialer {
             quic: self.quic.clone(),
             party: Arc::clone(&self.party),
         };
+        let addresses = addresses.iter().map(ToString::to_string).collect();
         Arc::new(RemotePeer::new(dialer, node, addresses))
     }
 
@@ -191,17 +196,20 @@ fn peer_of(connection: &Connection) -> Option<Peer> {
 
 async fn accept(quic: quinn::Endpoint, party: Arc<Party>, desk: Arc<Desk>) {
     let places = Arc::new(Semaphore::new(limits::RPC_CONNECTIONS_MAX));
+    let joins = Arc::new(Semaphore::new(limits::JOINS_AT_ONCE));
     while let Some(incoming) = quic.accept().await {
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             incoming.refuse();
             continue;
         };
         let (party, desk) = (Arc::clone(&party), Arc::clone(&desk));
+        let joins = Arc::clone(&joins);
         tokio::spawn(async move {
             let _place = place;
             let deadline = Deadline::after(&party.clock, tuning::CONNECT);
             match deadline.bound(welcome(incoming, &party)).await {
-                Some(Ok(link)) => serve(link, party, desk).await,
+                Some(Ok(Guest::Member(link))) => serve(link, party, desk).await,
+                Some(Ok(Guest::Joiner(connection))) => admit(connection, party, desk, joins).await,
                 Some(Err(NoLink(why))) => tracing::info!(why, "a connection was refused"),
                 None => tracing::info!("a connection was not made in time"),
             }
@@ -209,8 +217,28 @@ async fn accept(quic: quinn::Endpoint, party: Arc<Party>, desk: Arc<Desk>) {
     }
 }
 
+/// Who has come.
+enum Guest {
+    Member(Link),
+    /// Somebody without a certificate.
+    Joiner(Connection),
+}
+
+/// Hears somebody who wants to become a member; few at once, and not for long.
+async fn admit(connection: Connection, party: Arc<Party>, desk: Arc<Desk>, joins: Arc<Semaphore>) {
+    let (Some(admission), Ok(_place)) = (&desk.admission, joins.try_acquire()) else {
+        Close::Busy.close(&connection);
+        return;
+    };
+    let deadline = Deadline::after(&party.clock, tuning::JOIN);
+    let heard = join::serve(connection.clone(), admission.as_ref());
+    if deadline.bound(heard).await.is_none() {
+        Close::Busy.close(&connection);
+    }
+}
+
 /// The accepting side of the handshake and of HELLO.
-async fn welcome(incoming: Incoming, party: &Party) -> Result<Link, NoLink> {
+async fn welcome(incoming: Incoming, party: &Party) -> Result<Guest, NoLink> {
     let from = incoming.remote_address();
     let failed = |why: &dyn std::fmt::Display| NoLink(format!("{from}: {why}"));
     let connection = incoming
@@ -222,6 +250,9 @@ async fn welcome(incoming: Incoming, party: &Party) -> Result<Link, NoLink> {
         close.close(&connection);
         failed(&close.reason())
     };
+    if join::is_join(&connection) {
+        return Ok(Guest::Joiner(connection));
+    }
     let peer = peer_of(&connection)
         .filter(|peer| party.members.admits(peer))
         .ok_or_else(|| close(Close::NotMember))?;
@@ -233,11 +264,11 @@ async fn welcome(incoming: Incoming, party: &Party) -> Result<Link, NoLink> {
     hello::say(answer, hello::hello(&me, party.versions))
         .await
         .map_err(|error| failed(&error))?;
-    Ok(Link {
+    Ok(Guest::Member(Link {
         connection,
         peer,
         agreed,
-    })
+    }))
 }
 
 /// Serves the calls of a connection until it ends.

@@ -61,6 +61,8 @@ pub(crate) enum Close {
     Hello,
     /// No protocol in common.
     Version,
+    /// Too many want to join at once, or one takes too long.
+    Busy,
 }
 
 impl Close {
@@ -70,6 +72,7 @@ impl Close {
             Self::NotMember => 2,
             Self::Hello => 3,
             Self::Version => 4,
+            Self::Busy => 5,
         })
     }
 
@@ -80,6 +83,7 @@ impl Close {
             Self::NotMember => "not a member of this cluster",
             Self::Hello => "HELLO is missing or not the certificate's",
             Self::Version => "no protocol in common",
+            Self::Busy => "too many processes want to join",
         }
     }
 

@@ -9,7 +9,7 @@
 //! Certificates never end: what ends is the membership. So no cluster stops on a date, and a clock
 //! decides nothing.
 
-mod authority;
+pub(crate) mod authority;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +33,9 @@ const ED25519_SPKI: [u8; 12] = [
 pub struct ClusterId(pub [u8; 16]);
 
 impl ClusterId {
-    fn from_hex(text: &str) -> Option<Self> {
+    /// Reads what `Display` writes.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
         let number = (text.len() == 32 && is_lower_hex(text))
             .then(|| u128::from_str_radix(text, 16).ok())
             .flatten()?;
@@ -78,7 +80,9 @@ impl Role {
     /// All there are.
     pub const ALL: [Self; 3] = [Self::Gateway, Self::StorageNode, Self::MetadataVoter];
 
-    fn name(self) -> &'static str {
+    /// Its name in certificates, and for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
             Self::StorageNode => "storage",
@@ -86,7 +90,9 @@ impl Role {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// The role of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
@@ -113,6 +119,21 @@ impl Roles {
         Self(roles.iter().fold(0, |bits, role| bits | role.bit()))
     }
 
+    /// The set written as bits, which are those of `Node.roles` in the metadata; none where one is
+    /// not known here.
+    #[must_use]
+    pub fn of_bits(bits: u32) -> Option<Self> {
+        let known = Self::of(&Role::ALL);
+        let set = Self(u8::try_from(bits).ok()?);
+        set.within(known).then_some(set)
+    }
+
+    /// The same back.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        u32::from(self.0)
+    }
+
     /// Whether `role` is one of them.
     #[must_use]
     pub fn has(self, role: Role) -> bool {
@@ -131,7 +152,8 @@ impl Roles {
         self.0 & !other.0 == 0
     }
 
-    fn each(self) -> impl Iterator<Item = Role> {
+    /// Each role in the set.
+    pub fn each(self) -> impl Iterator<Item = Role> {
         Role::ALL.into_iter().filter(move |role| self.has(*role))
     }
 }
@@ -200,7 +222,8 @@ pub(crate) fn node_name(node: NodeId, cluster: ClusterId) -> String {
     format!("{:016x}.node.{cluster}.cairn", node.0)
 }
 
-fn role_name(role: Role, cluster: ClusterId) -> String {
+/// The name of any node with a role, for a caller who knows none by its id.
+pub(crate) fn role_name(role: Role, cluster: ClusterId) -> String {
     format!("{}.role.{cluster}.cairn", role.name())
 }
 

@@ -7,7 +7,6 @@
 //!             └ all addresses in turn ── HELLO ──────────> stream
 //! ```
 
-use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use cairn_model::{NodeId, limits};
 use cairn_wire::control::{Control, Heartbeat, control::Body};
 use cairn_wire::frame::FrameType;
+use cairn_wire::metadata::DiskStatus;
 use prost::Message as _;
 use tokio::sync::Mutex;
 
@@ -29,7 +29,7 @@ use super::tuning;
 pub struct RemotePeer {
     dialer: Dialer,
     node: NodeId,
-    addresses: Arc<RwLock<Vec<SocketAddr>>>,
+    addresses: Arc<RwLock<Vec<String>>>,
     slot: Arc<Mutex<Slot>>,
 }
 
@@ -43,7 +43,7 @@ struct Slot {
 }
 
 impl RemotePeer {
-    pub(crate) fn new(dialer: Dialer, node: NodeId, addresses: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(dialer: Dialer, node: NodeId, addresses: Vec<String>) -> Self {
         Self {
             dialer,
             node,
@@ -59,7 +59,7 @@ impl RemotePeer {
     }
 
     /// Where it is from now on. An open connection stays.
-    pub fn moved(&self, addresses: Vec<SocketAddr>) {
+    pub fn moved(&self, addresses: Vec<String>) {
         *self
             .addresses
             .write()
@@ -96,8 +96,25 @@ impl RemotePeer {
     /// # Errors
     /// As [`RemotePeer::call`].
     pub async fn heartbeat(&self, number: u64, within: Duration) -> Result<Duration, CallError> {
+        self.report(number, Vec::new(), within).await
+    }
+
+    /// The same, telling a metadata node how this node's disks are.
+    ///
+    /// # Errors
+    /// As [`RemotePeer::call`].
+    pub async fn report(
+        &self,
+        number: u64,
+        disks: Vec<DiskStatus>,
+        within: Duration,
+    ) -> Result<Duration, CallError> {
         let node = self.dialer.party.identity.me().node.0;
-        let body = Some(Body::Heartbeat(Heartbeat { node, number }));
+        let body = Some(Body::Heartbeat(Heartbeat {
+            node,
+            number,
+            disks,
+        }));
         let begun = self.dialer.party.clock.monotonic();
         let question = Control { body }.encode_to_vec();
         let answer = self
@@ -177,12 +194,22 @@ impl RemotePeer {
     }
 }
 
-async fn dial_any(dialer: &Dialer, node: NodeId, addresses: &[SocketAddr]) -> Result<Link, NoLink> {
+/// Names are looked up anew for every attempt: a container comes back with another address.
+async fn dial_any(dialer: &Dialer, node: NodeId, addresses: &[String]) -> Result<Link, NoLink> {
     let mut why = "no address is known".to_owned();
-    for address in addresses {
-        match dialer.dial(node, *address).await {
-            Ok(link) => return Ok(link),
-            Err(NoLink(error)) => why = error,
+    for name in addresses {
+        let found = match tokio::net::lookup_host(name).await {
+            Ok(found) => found,
+            Err(error) => {
+                why = format!("{name}: {error}");
+                continue;
+            }
+        };
+        for address in found {
+            match dialer.dial(node, address).await {
+                Ok(link) => return Ok(link),
+                Err(NoLink(error)) => why = error,
+            }
         }
     }
     Err(NoLink(why))

@@ -13,6 +13,8 @@ pub(crate) enum Call {
     Consensus,
     /// Metadata: a command.
     Propose,
+    /// Metadata: a command about the caller itself.
+    ProposeOwn,
     /// Metadata: a question.
     Query,
     /// Metadata: sessions are alive.
@@ -27,13 +29,16 @@ pub(crate) enum Call {
     Space,
     /// Storage: what lies on a disk.
     Inventory,
+    /// Storage: a shard made anew, ordered by the metadata's planner.
+    Rebuild,
 }
 
 impl Call {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Heartbeat,
         Self::Consensus,
         Self::Propose,
+        Self::ProposeOwn,
         Self::Query,
         Self::KeepAlive,
         Self::Prepare,
@@ -41,16 +46,16 @@ impl Call {
         Self::Delete,
         Self::Space,
         Self::Inventory,
+        Self::Rebuild,
     ];
 
     fn kind(self) -> FrameType {
         match self {
             Self::Heartbeat => FrameType::Control,
             Self::Consensus => FrameType::Consensus,
-            Self::Propose | Self::Query | Self::KeepAlive => FrameType::Metadata,
-            Self::Prepare | Self::Read | Self::Delete | Self::Space | Self::Inventory => {
-                FrameType::Storage
-            }
+            Self::Propose | Self::ProposeOwn | Self::Query | Self::KeepAlive => FrameType::Metadata,
+            Self::Prepare | Self::Read | Self::Delete => FrameType::Storage,
+            Self::Space | Self::Inventory | Self::Rebuild => FrameType::Storage,
         }
     }
 
@@ -58,9 +63,10 @@ impl Call {
         use Role::{Gateway, MetadataVoter, StorageNode};
         match self {
             Self::Heartbeat | Self::Query | Self::Space => &[Gateway, StorageNode, MetadataVoter],
-            Self::Consensus | Self::Delete => &[MetadataVoter],
+            Self::Consensus | Self::Delete | Self::Rebuild => &[MetadataVoter],
             // Voters pass on what came to one that does not lead.
             Self::Propose | Self::KeepAlive => &[Gateway, MetadataVoter],
+            Self::ProposeOwn => &[StorageNode, MetadataVoter],
             Self::Prepare | Self::Read => &[Gateway, StorageNode],
             Self::Inventory => &[StorageNode, MetadataVoter],
         }
@@ -97,12 +103,15 @@ mod tests {
         );
         assert_eq!(
             may(Role::StorageNode),
-            [Heartbeat, Query, Prepare, Read, Space, Inventory]
+            [
+                Heartbeat, ProposeOwn, Query, Prepare, Read, Space, Inventory
+            ]
         );
         assert_eq!(
             may(Role::MetadataVoter),
             [
-                Heartbeat, Consensus, Propose, Query, KeepAlive, Delete, Space, Inventory
+                Heartbeat, Consensus, Propose, ProposeOwn, Query, KeepAlive, Delete, Space,
+                Inventory, Rebuild
             ]
         );
     }

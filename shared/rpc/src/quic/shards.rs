@@ -1,7 +1,8 @@
-//! `ShardService` and `ShardInventory` over the network.
+//! `ShardService`, `ShardInventory` and `ShardRebuild` over the network.
 //!
 //! ```text
 //!   upload    Prepare ─> Accepted, raw frames ─> taken (cumulative) ..., Trailer ─> Receipt
+//!   rebuild   Rebuild ─> AtWork, AtWork ..., Rebuilt
 //!   read      Read ─> Cells, then their bytes raw
 //!   others    one frame each way; long lists are several calls
 //! ```
@@ -13,6 +14,7 @@ mod cells;
 mod client;
 mod convert;
 mod failure;
+mod rebuild;
 mod server;
 mod upload;
 

@@ -12,14 +12,19 @@ pub(crate) const STREAM_WINDOW: u32 = 16 << 20;
 pub(crate) const CONNECTION_WINDOW: u32 = 64 << 20;
 /// Asked of the kernel, which gives what `net.core.rmem_max` allows.
 pub(crate) const SOCKET_BUFFER: usize = 8 << 20;
-/// A connection silent for this long is dead.
-pub(crate) const IDLE: Duration = Duration::from_secs(8);
+/// A connection silent for this long is dead, and the calls on it have no answer: this is how long a
+/// command waits for a leader that was killed.
+pub(crate) const IDLE: Duration = Duration::from_secs(3);
 /// Sent on a connection without traffic.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(2);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_millis(900);
 /// For a connection to be made, HELLO included, on either side.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
+/// For a join to be asked and answered, an entry of the cluster included.
+pub(crate) const JOIN: Duration = Duration::from_secs(15);
 /// For the first frame of a call to arrive whole.
 pub(crate) const FIRST_FRAME: Duration = Duration::from_secs(30);
+/// Between two signs of life of a call that takes long.
+pub(crate) const AT_WORK: Duration = Duration::from_secs(1);
 /// Wait after the first failed connection; it doubles.
 pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// Longest wait between connections tried.
@@ -33,3 +38,10 @@ const _: () = {
     assert!(STREAM_WINDOW <= CONNECTION_WINDOW);
     assert!(cairn_model::limits::RPC_UPLOAD_WINDOW < STREAM_WINDOW as u64);
 };
+
+/// How often members are asked whether they are there.
+pub(crate) const PING_EVERY: Duration = Duration::from_millis(500);
+/// How long they have to say so.
+pub(crate) const PING_PATIENCE: Duration = Duration::from_secs(1);
+/// A member silent for this long is passed over by whoever has a choice.
+pub(crate) const SILENT: Duration = Duration::from_millis(1_600);

@@ -1,7 +1,7 @@
 //! A disk that gives EIO at each of its call sites.
 
 use super::rig::*;
-use crate::node::DiskState;
+use crate::node::{DiskReport, DiskState};
 use cairn_rpc::{ShardError, ShardService};
 use cairn_store::MemoryStore;
 use cairn_world::sim::{Fault, FaultOn, SimDisk};
@@ -209,6 +209,14 @@ fn one_failed_disk_leaves_the_others_at_work() {
         .collect();
     assert_eq!(outcomes, [true, false, true]);
     assert!(put(&node, ids[0], Name::new(2, SMALL)).is_ok());
+    for (position, id) in ids.iter().enumerate() {
+        let reports = node.report();
+        let report = reports.iter().find(|report| report.disk == *id).unwrap();
+        let failed = matches!(report.state, DiskState::Failed(_));
+        // A failed disk has no room to offer.
+        assert_eq!((report.free == 0, failed), (position == 1, position == 1));
+        assert!(report.total > 0);
+    }
     drop(node);
     // A disk that does not even open is left out and listed.
     sims[1].clear_faults();
@@ -219,6 +227,8 @@ fn one_failed_disk_leaves_the_others_at_work() {
         .into_iter()
         .map(|status| status.state)
         .collect();
+    let open: Vec<DiskReport> = node.report();
+    assert_eq!(open.len(), 2, "what has no name is not reported");
     assert!(matches!(
         states[..],
         [DiskState::Ready, DiskState::NotOpened(_), DiskState::Ready]

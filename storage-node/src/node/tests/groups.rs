@@ -6,7 +6,7 @@ use super::rig::*;
 use crate::format::Shape;
 use crate::format::writer::RecordWriter;
 use crate::settings::{Drive, Settings};
-use crate::volume::{Job, Reservation, Volume};
+use crate::volume::{Job, Purpose, Reservation, Volume};
 use cairn_rpc::ShardError;
 use cairn_store::MemoryStore;
 use cairn_world::Entropy;
@@ -41,7 +41,7 @@ fn finish(volume: &Arc<Volume>, name: Name) -> Outcome {
         coding: name.coding(),
         chunk_len: name.chunk_len,
     };
-    let reservation = Reservation::new(volume, shape.units().unwrap()).unwrap();
+    let reservation = Reservation::new(volume, Purpose::Client(shape.units().unwrap())).unwrap();
     let mut writer = RecordWriter::new(shape, reservation.salt, reservation.place.unit);
     for cell in name.cells() {
         for run in writer.push(&cell).unwrap() {
@@ -79,7 +79,7 @@ fn is_there(volume: &Volume, name: Name) -> bool {
 fn a_hundred_small_records_are_one_write_and_one_sync() {
     let sim = SimDisk::new(1);
     let volume = volume(&sim);
-    drop(Reservation::new(&volume, 1).unwrap());
+    drop(Reservation::new(&volume, Purpose::Client(1)).unwrap());
     let names: Vec<Name> = (0..60).map(|counter| Name::new(counter, 5_000)).collect();
     let mut outcomes: Vec<Outcome> = names.iter().map(|name| finish(&volume, *name)).collect();
     assert!(

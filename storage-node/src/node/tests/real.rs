@@ -82,6 +82,9 @@ async fn concurrent_uploads_on_a_real_directory() {
     assert_eq!(node.verify_all(disk).unwrap().damaged, 0);
     let (free, total) = node.space(disk).await.unwrap();
     assert!(free > 0 && free < total);
+    let report = &node.report()[0];
+    assert_eq!((report.disk, report.total), (disk, total));
+    assert!(report.free > 0 && report.free < total);
 
     // Dropped without closing: the next start scans.
     drop(node);
@@ -106,6 +109,31 @@ async fn concurrent_uploads_on_a_real_directory() {
     for name in kept {
         check(&node, disk, *name).await;
     }
+}
+
+#[tokio::test]
+async fn the_caretaker_keeps_the_report_fresh() {
+    let sim = cairn_world::sim::SimDisk::new(1);
+    sim.set_capacity(64 << 20);
+    let source = DiskSource {
+        disk: Arc::new(sim.clone()),
+        index: Box::new(cairn_store::MemoryStore::new()),
+    };
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let settings = Settings {
+        segment_len: 1 << 20,
+        ..Settings::default()
+    };
+    let node = StorageNode::open(CLUSTER, NODE, vec![source], &settings, &entropy).unwrap();
+    assert_eq!(node.report()[0].total, 64 << 20, "known from the start");
+    sim.set_capacity(32 << 20);
+    let mut waits = 0;
+    while node.report()[0].total != 32 << 20 {
+        waits += 1;
+        assert!(waits < 400, "never looked again");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    node.close().unwrap();
 }
 
 /// Does something to every file below a directory.

@@ -58,6 +58,18 @@ fn client_writes_stop_at_the_headroom_and_come_back_without_a_restart() {
 }
 
 #[test]
+fn the_report_says_what_space_says() {
+    let rig = Rig::new(1);
+    for counter in 0..40 {
+        rig.put(Name::new(counter, LARGE)).unwrap();
+        let report = rig.node.report();
+        let (free, total) = now(rig.node.space(rig.disk)).unwrap();
+        assert_eq!((report.len(), report[0].disk), (1, rig.disk));
+        assert_eq!((report[0].free, report[0].total), (free, total));
+    }
+}
+
+#[test]
 fn somebody_else_filling_the_disk_is_full_not_failed() {
     let rig = Rig::new(1);
     let (one, two) = (Name::new(1, SMALL), Name::new(2, LARGE));

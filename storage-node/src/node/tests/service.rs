@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::rig::*;
+use crate::node::{PlacementNews, RowNews};
 use cairn_model::{DiskId, Incarnation};
 use cairn_rpc::{ShardError, ShardRead, ShardService};
 
@@ -167,20 +168,54 @@ fn another_nodes_disk_is_not_mine() {
 }
 
 #[test]
-fn an_older_epoch_than_the_floor_is_stale() {
+fn calls_are_judged_by_the_row_of_their_partition() {
     let rig = Rig::new(1);
     let name = Name::new(1, SMALL);
     rig.put(name).unwrap();
-    rig.node.raise_epoch_floor(2);
-    rig.node.raise_epoch_floor(1);
+    let partition = name.incarnation().partition(4);
+    let tell = |epoch, disk| {
+        let row = RowNews {
+            partition,
+            epoch,
+            disks: vec![disk],
+        };
+        let news = PlacementNews {
+            generation: 1,
+            bits: 4,
+            rows: vec![row],
+        };
+        rig.node.learn_partitions(&news).unwrap();
+    };
+    tell(2, rig.disk);
     let stale = Some(ShardError::StaleEpoch { current: 2 });
     assert_eq!(now(rig.node.prepare(name.header(rig.disk))).err(), stale);
     assert_eq!(now(rig.node.read(name.read(rig.disk))).err(), stale);
-    let fresh = ShardRead {
+    let read = ShardRead {
         epoch: 2,
         ..name.read(rig.disk)
     };
-    assert!(now(rig.node.read(fresh)).is_ok());
+    let write = cairn_rpc::ShardHeader {
+        epoch: 2,
+        ..name.header(rig.disk)
+    };
+    assert!(now(rig.node.read(read)).is_ok());
+    assert!(now(rig.node.prepare(write)).is_ok());
+    assert_eq!(rig.node.wants_partitions(), None);
+    // It moved away: what is here may be read, and nothing written.
+    tell(3, DiskId([1; 16]));
+    let (read, write) = (
+        ShardRead { epoch: 3, ..read },
+        cairn_rpc::ShardHeader { epoch: 3, ..write },
+    );
+    assert!(now(rig.node.read(read)).is_ok());
+    let refused = now(rig.node.prepare(write)).err();
+    assert!(matches!(refused, Some(ShardError::Refused(_))));
+    // A caller that knows more is served, and the node asks.
+    let newer = cairn_rpc::ShardHeader { epoch: 4, ..write };
+    assert!(now(rig.node.prepare(newer)).is_ok());
+    assert_eq!(rig.node.wants_partitions(), Some(4));
+    // Deletes are committed: no epoch stops them.
+    rig.delete(name).unwrap();
 }
 
 #[test]

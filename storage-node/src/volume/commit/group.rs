@@ -24,6 +24,16 @@ struct Member {
     work: Work,
 }
 
+impl Member {
+    /// A record that is durable and waits to be read back.
+    fn is_held(&self) -> bool {
+        match &self.work {
+            Work::Finish { reservation, .. } => reservation.is_repair && self.verdict.is_ok(),
+            Work::Delete(_) => false,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Work {
     Finish {
@@ -237,7 +247,10 @@ impl Group {
             else {
                 continue;
             };
-            if member.verdict.is_ok() {
+            if member.is_held() {
+                // A delete must shadow it from now on; whether it counts is for later.
+                edit.hold(entry);
+            } else if member.verdict.is_ok() {
                 edit.land(entry)?;
             } else {
                 // Its bytes may all be there: a delete of this writing must still shadow them.
@@ -253,6 +266,20 @@ impl Group {
             edit.delete(&burial.tombstone, burial.segment)?;
         }
         Ok(())
+    }
+
+    /// What waits to be read back is its reservation's to settle.
+    pub(super) fn hand_over(&self) {
+        for member in self.members.iter().filter(|member| member.is_held()) {
+            if let Work::Finish {
+                reservation,
+                entry: Some(entry),
+                ..
+            } = &member.work
+            {
+                reservation.hold(*entry);
+            }
+        }
     }
 
     /// Tombstone units are never records: no index row ends their reservations.

@@ -114,6 +114,13 @@ impl Edit {
         Ok(())
     }
 
+    /// `entry` is on disk and does not count yet; its room stays taken.
+    pub(crate) fn hold(&mut self, entry: &Entry) {
+        self.txn
+            .batch
+            .put(rows::dead_key(entry), rows::entry_value(entry));
+    }
+
     fn bury(&mut self, entry: &Entry) {
         let shape = &entry.shape;
         self.txn

@@ -10,7 +10,7 @@ use rcgen::{
     date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, Der, PrivateKeyDer, PrivatePkcs8KeyDer, TrustAnchor};
 use zeroize::Zeroizing;
 
 use super::{ClusterId, IdentityError, Peer, PublicKey, Roles, node_name, role_name};
@@ -198,10 +198,32 @@ fn unsigned(error: rcgen::Error) -> IdentityError {
     IdentityError::Mismatch(error.to_string())
 }
 
+/// The authority of `cluster` as a trust anchor, from its key alone: a token is short that way, and a
+/// certificate made anew at every start is as good as any other.
+pub(crate) fn anchor(cluster: ClusterId, key: PublicKey) -> TrustAnchor<'static> {
+    /// A set of one sequence: object id 2.5.4.3 (common name), then a UTF-8 string of 46 bytes.
+    const NAME: [u8; 11] = [
+        0x31, 0x37, 0x30, 0x35, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x2e,
+    ];
+    /// A SubjectPublicKeyInfo without its outer header: Ed25519, a bit string of 32 bytes.
+    const SPKI: [u8; 10] = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    let subject = [NAME.as_slice(), authority_name(cluster).as_bytes()].concat();
+    let spki = [SPKI.as_slice(), &key.0].concat();
+    TrustAnchor {
+        subject: Der::from(subject),
+        subject_public_key_info: Der::from(spki),
+        name_constraints: None,
+    }
+}
+
+fn authority_name(cluster: ClusterId) -> String {
+    format!("Cairn cluster {cluster}")
+}
+
 fn params(cluster: ClusterId) -> CertificateParams {
     let mut params = CertificateParams::default();
     endless(&mut params);
-    params.distinguished_name = called(&format!("Cairn cluster {cluster}"));
+    params.distinguished_name = called(&authority_name(cluster));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     params

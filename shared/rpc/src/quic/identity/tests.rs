@@ -117,3 +117,31 @@ fn refuses_names_that_are_not_those_of_one_node_of_one_cluster() {
         assert_eq!(names(&list), None, "{list:?}");
     }
 }
+
+#[test]
+fn the_anchor_made_of_a_key_is_that_of_the_authoritys_certificate() {
+    let of_key = authority::anchor(CLUSTER, key(1).public());
+    let authority = ca();
+    let of_certificate = webpki::anchor_from_trusted_cert(authority.certificate().der()).unwrap();
+    assert_eq!(of_key.subject, of_certificate.subject);
+    assert_eq!(
+        of_key.subject_public_key_info,
+        of_certificate.subject_public_key_info
+    );
+}
+
+#[test]
+fn roles_are_the_bits_that_metadata_writes() {
+    use cairn_wire::metadata::Role as Written;
+    for (role, written) in [
+        (Role::Gateway, Written::Gateway),
+        (Role::StorageNode, Written::Storage),
+        (Role::MetadataVoter, Written::Metadata),
+    ] {
+        let set = Roles::of(&[role]);
+        assert_eq!(set.bits(), written as u32);
+        assert_eq!(Roles::of_bits(set.bits()), Some(set));
+    }
+    assert_eq!(Roles::of_bits(8), None);
+    assert_eq!(Roles::of_bits(256), None);
+}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cairn_model::limits;
+use cairn_model::{NodeId, limits};
+use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::request::Call as Asked;
 use cairn_wire::metadata::response::Outcome;
 use cairn_wire::metadata::{Entry, Kept, Request, Response};
@@ -58,13 +59,27 @@ impl MetadataHandler {
     }
 }
 
-fn call_of(asked: &Asked) -> Option<Call> {
+fn call_of(asked: &Asked, caller: NodeId) -> Option<Call> {
     match asked {
-        Asked::Propose(_) => Some(Call::Propose),
+        Asked::Propose(entry) => Some(match &entry.command {
+            Some(command) if is_about(command, caller) => Call::ProposeOwn,
+            _ => Call::Propose,
+        }),
         Asked::Query(_) => Some(Call::Query),
         Asked::KeepAlive(alive) => {
             (alive.sessions.len() <= limits::RPC_SESSIONS_MAX).then_some(Call::KeepAlive)
         }
+    }
+}
+
+/// Whether a command changes nothing but what belongs to `node`, or only asks for a look at what it
+/// found damaged.
+fn is_about(command: &Command, node: NodeId) -> bool {
+    match command {
+        Command::MoveNode(moved) => moved.node == node.0,
+        Command::AddDisks(added) => added.disks.iter().all(|disk| disk.node == node.0),
+        Command::MarkSuspect(_) => true,
+        _ => false,
     }
 }
 
@@ -76,7 +91,10 @@ impl Handler for MetadataHandler {
         let frame = call.next_frame().await?.ok_or_else(malformed)?;
         let request = Request::decode(frame.payload.clone()).map_err(|_| malformed())?;
         let asked = request.call.ok_or_else(malformed)?;
-        if !call_of(&asked).ok_or_else(malformed)?.allows(peer.roles) {
+        if !call_of(&asked, peer.node)
+            .ok_or_else(malformed)?
+            .allows(peer.roles)
+        {
             return Err(Abort::Refuse(Refusal::Role));
         }
         let done = self.carry_out(request.group, asked).await;

@@ -25,19 +25,20 @@ use crate::{
 /// The shards of a node in another process.
 #[derive(Debug)]
 pub struct ShardClient {
-    peer: Arc<RemotePeer>,
-    within: Duration,
+    pub(super) peer: Arc<RemotePeer>,
+    pub(super) within: Duration,
 }
 
 impl ShardClient {
-    /// Calls the node at `peer`. A call ends `within`; of an upload each step does.
+    /// Calls the node at `peer`. A call ends `within`; of an upload each step does, and a rebuild
+    /// may be silent for no longer.
     #[must_use]
     pub fn new(peer: Arc<RemotePeer>, within: Duration) -> Self {
         Self { peer, within }
     }
 
     /// Sends a request; its answer is still to come.
-    async fn ask(&self, asked: Asked) -> Result<ClientCall, ShardError> {
+    pub(super) async fn ask(&self, asked: Asked) -> Result<ClientCall, ShardError> {
         let call = Some(asked);
         let request: Bytes = Request { call }.encode_to_vec().into();
         let opened = self.peer.begin(FrameType::Storage, self.within).await;

@@ -15,7 +15,7 @@ const TABLE_CELLS_MAX: usize =
 
 const _: () = assert!(TABLE_CELLS_MAX * 4 + 1_024 < limits::WIRE_PAYLOAD_MAX as usize);
 
-fn bytes(bytes: impl AsRef<[u8]>) -> Bytes {
+pub(super) fn bytes(bytes: impl AsRef<[u8]>) -> Bytes {
     Bytes::copy_from_slice(bytes.as_ref())
 }
 
@@ -27,7 +27,7 @@ pub(super) fn disk_of(disk: &Bytes) -> Option<DiskId> {
     disk.as_ref().try_into().ok().map(DiskId)
 }
 
-fn stamp_of(stamp: &Bytes) -> Option<Incarnation> {
+pub(super) fn stamp_of(stamp: &Bytes) -> Option<Incarnation> {
     (stamp.len() == Incarnation::LEN).then(|| Incarnation::from_bytes(stamp))?
 }
 

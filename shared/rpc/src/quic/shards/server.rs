@@ -8,16 +8,19 @@ use cairn_model::limits;
 use cairn_wire::storage::reply::Outcome;
 use cairn_wire::storage::request::Call as Asked;
 use cairn_wire::storage::{Accepted, Cells, Deleted, Reply, Request, Room, Trailer};
+use cairn_world::Clock;
 use prost::Message as _;
 
 use super::cells::{CellCutter, raw_frames};
+use super::rebuild::{self, Rebuilds};
 use super::{convert, failure};
 use crate::quic::dispatch::{Abort, Handler, ServerCall};
 use crate::quic::error::Refusal;
 use crate::quic::identity::Peer;
 use crate::quic::roles::Call;
 use crate::{
-    ShardCells, ShardError, ShardHeader, ShardInventory, ShardRead, ShardService, ShardUpload,
+    ShardCells, ShardError, ShardHeader, ShardInventory, ShardRead, ShardRebuild, ShardService,
+    ShardUpload,
 };
 
 /// Serves the shards of this node to other processes.
@@ -25,13 +28,25 @@ use crate::{
 pub struct ShardHandler {
     shards: Arc<dyn ShardService>,
     inventory: Arc<dyn ShardInventory>,
+    rebuilds: Option<Rebuilds>,
 }
 
 impl ShardHandler {
     /// Serves these, which are of the same disks.
     #[must_use]
     pub fn new(shards: Arc<dyn ShardService>, inventory: Arc<dyn ShardInventory>) -> Self {
-        Self { shards, inventory }
+        Self {
+            shards,
+            inventory,
+            rebuilds: None,
+        }
+    }
+
+    /// Also makes shards anew; `clock` paces the signs of life meanwhile. Without, the call is refused.
+    #[must_use]
+    pub fn with_rebuild(mut self, rebuild: Arc<dyn ShardRebuild>, clock: Arc<dyn Clock>) -> Self {
+        self.rebuilds = Some(Rebuilds { rebuild, clock });
+        self
     }
 
     async fn carry_out(&self, asked: Asked, call: &mut ServerCall) -> Result<(), Abort> {
@@ -60,6 +75,12 @@ impl ShardHandler {
                 let found = self.inventory.inventory(disk, after, limit).await;
                 let found = found.map(|found| Outcome::Found(convert::found_to(&found)));
                 answer(call, found).await
+            }
+            Asked::Rebuild(asked) => {
+                let unserved = Abort::Refuse(Refusal::Unserved);
+                let rebuilds = self.rebuilds.as_ref().ok_or(unserved)?;
+                let order = rebuild::order_of(&asked).ok_or_else(malformed)?;
+                rebuilds.carry_out(order, call).await
             }
         }
     }
@@ -138,7 +159,10 @@ fn malformed() -> Abort {
     Abort::Refuse(Refusal::Malformed)
 }
 
-async fn answer(call: &mut ServerCall, outcome: Result<Outcome, ShardError>) -> Result<(), Abort> {
+pub(super) async fn answer(
+    call: &mut ServerCall,
+    outcome: Result<Outcome, ShardError>,
+) -> Result<(), Abort> {
     let outcome = outcome.unwrap_or_else(|error| Outcome::Failure(failure::to_wire(error)));
     let outcome = Some(outcome);
     call.send(Reply { outcome }.encode_to_vec().into()).await
@@ -151,6 +175,7 @@ fn call_of(asked: &Asked) -> Call {
         Asked::Delete(_) => Call::Delete,
         Asked::Space(_) => Call::Space,
         Asked::Inventory(_) => Call::Inventory,
+        Asked::Rebuild(_) => Call::Rebuild,
     }
 }
 

@@ -11,7 +11,7 @@ use super::rig::{CALLER, Cluster, LONG, SERVER, call_as, heartbeats, serve};
 
 /// What a heartbeat from `caller` to `node` at `address` gives.
 async fn beat(caller: &Endpoint, node: NodeId, address: SocketAddr) -> Result<(), CallError> {
-    let peer = caller.peer(node, vec![address]);
+    let peer = caller.peer(node, &[address]);
     peer.heartbeat(7, LONG).await.map(|_| ())
 }
 
@@ -118,7 +118,7 @@ async fn a_removed_member_is_refused_on_its_open_connection() {
     let cluster = Cluster::new(1);
     let (_server, address) = cluster.server(heartbeats());
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     peer.heartbeat(1, LONG).await.unwrap();
     cluster.members.remove(CALLER);
     let outcome = peer.heartbeat(2, LONG).await;
@@ -176,7 +176,7 @@ async fn neighbouring_versions_speak_the_highest_common_one() {
     let caller = cluster.identity(CALLER, &[Role::Gateway]);
     for (min, max, feature) in [(1, 2, 2), (2, 3, 3), (3, 4, 3)] {
         let caller = call_as(speaking(&cluster, caller.clone(), min, max));
-        let peer = caller.peer(SERVER, vec![address]);
+        let peer = caller.peer(SERVER, &[address]);
         assert_eq!(peer.feature_level(LONG).await, Ok(feature));
         peer.heartbeat(1, LONG).await.unwrap();
     }

@@ -42,7 +42,7 @@ fn scene(bounds: Bounds) -> (Arc<Holder>, Arc<RemotePeer>, (Endpoint, Endpoint))
     let party = cluster.party(cluster.identity(SERVER, &Role::ALL));
     let server = Endpoint::bind_desk(loopback(), party, Some(desk)).unwrap();
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![server.local_addr().unwrap()]);
+    let peer = caller.peer(SERVER, &[server.local_addr().unwrap()]);
     (holder, peer, (server, caller))
 }
 

@@ -69,7 +69,7 @@ async fn refuses_a_role_and_a_type_nobody_serves() {
     let (_echo, dispatcher) = echoing();
     let (_server, address) = cluster.server(dispatcher);
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     for (kind, refusal) in [
         (FrameType::Consensus, Refusal::Role),
         (FrameType::Delta, Refusal::Role),
@@ -88,8 +88,12 @@ async fn refuses_a_heartbeat_in_anothers_name() {
     let cluster = Cluster::new(1);
     let (_server, address) = cluster.server(heartbeats());
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
-    let body = Some(Body::Heartbeat(Heartbeat { node: 1, number: 1 }));
+    let peer = caller.peer(SERVER, &[address]);
+    let body = Some(Body::Heartbeat(Heartbeat {
+        node: 1,
+        number: 1,
+        disks: Vec::new(),
+    }));
     let false_words = Control { body }.encode_to_vec();
     for request in [
         Bytes::from(false_words),
@@ -107,7 +111,7 @@ async fn a_deadline_ends_the_call_and_its_handler() {
     let (echo, dispatcher) = echoing();
     let (_server, address) = cluster.server(dispatcher);
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     assert_eq!(ask(&peer, "warm").await.unwrap(), "warm");
     let short = Duration::from_millis(200);
     let outcome = peer
@@ -127,7 +131,7 @@ async fn a_peer_that_dies_leaves_the_outcome_unknown_and_is_called_again_when_ba
     let identity = cluster.identity(SERVER, &Role::ALL);
     let (server, address) = serve(cluster.party(identity.clone()), dispatcher);
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     let hanging = tokio::spawn({
         let peer = Arc::clone(&peer);
         async move { ask(&peer, "hang").await }
@@ -140,7 +144,7 @@ async fn a_peer_that_dies_leaves_the_outcome_unknown_and_is_called_again_when_ba
     // The same node elsewhere.
     let (_echo, dispatcher) = echoing();
     let (_server, address) = serve(cluster.party(identity), dispatcher);
-    peer.moved(vec![address]);
+    peer.moved(vec![address.to_string()]);
     assert_eq!(ask(&peer, "back").await.unwrap(), "back");
 }
 
@@ -150,7 +154,7 @@ async fn nobody_there_is_never_reached() {
     // A socket that hears and never answers.
     let deaf = std::net::UdpSocket::bind(loopback()).unwrap();
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![deaf.local_addr().unwrap()]);
+    let peer = caller.peer(SERVER, &[deaf.local_addr().unwrap()]);
     let short = Duration::from_millis(100);
     let outcome = peer.heartbeat(1, short).await;
     assert!(
@@ -168,11 +172,11 @@ async fn a_peer_that_failed_is_left_alone_for_the_backoff() {
         ..cluster.party(cluster.identity(CALLER, &[Role::Gateway]))
     };
     let caller = call_as(party);
-    let peer = caller.peer(SERVER, vec![]);
+    let peer = caller.peer(SERVER, &[] as &[String]);
     let none = Err(CallError::NotReached("no address is known".to_owned()));
     assert_eq!(peer.heartbeat(1, LONG).await.map(|_| ()), none);
     let (_server, address) = cluster.server(heartbeats());
-    peer.moved(vec![address]);
+    peer.moved(vec![address.to_string()]);
     assert_eq!(peer.heartbeat(2, LONG).await.map(|_| ()), none);
     clock.advance(Duration::from_millis(49));
     assert_eq!(peer.heartbeat(3, LONG).await.map(|_| ()), none);
@@ -186,7 +190,7 @@ async fn the_second_address_is_tried() {
     let (_server, address) = cluster.server(heartbeats());
     let caller = cluster.caller(&[Role::Gateway]);
     let nowhere = "127.0.0.1:1".parse().unwrap();
-    let peer = caller.peer(SERVER, vec![nowhere, address]);
+    let peer = caller.peer(SERVER, &[nowhere, address]);
     assert!(peer.heartbeat(1, LONG).await.is_ok());
 }
 
@@ -196,7 +200,7 @@ async fn long_answers_come_whole_up_to_their_bound() {
     let (_echo, dispatcher) = echoing();
     let (_server, address) = cluster.server(dispatcher);
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     let most = limits::RPC_ANSWER_LEN_MAX;
     for len in [0, 1, 1 << 20, (1 << 20) + 1, 3_000_000, most] {
         let request = Bytes::from(format!("long {len}"));
@@ -215,7 +219,7 @@ async fn an_answer_that_cannot_be_sent_is_unknown_and_no_refusal() {
     let (_echo, dispatcher) = echoing();
     let (_server, address) = cluster.server(dispatcher);
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     assert_eq!(ask(&peer, "frame 1048576").await.unwrap().len(), 1 << 20);
     let outcome = ask(&peer, "frame 1048577").await;
     assert!(matches!(outcome, Err(CallError::Unknown(_))), "{outcome:?}");
@@ -227,7 +231,7 @@ async fn a_handler_that_panics_gives_unknown_and_harms_nobody_else() {
     let (_echo, dispatcher) = echoing();
     let (_server, address) = cluster.server(dispatcher);
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     let outcome = ask(&peer, "panic").await;
     assert!(matches!(outcome, Err(CallError::Unknown(_))), "{outcome:?}");
     assert_eq!(ask(&peer, "on").await.unwrap(), "on");
@@ -239,7 +243,7 @@ async fn many_calls_at_once_each_get_their_own_answer() {
     let (_echo, dispatcher) = echoing();
     let (_server, address) = cluster.server(dispatcher);
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     let mut calls = tokio::task::JoinSet::new();
     for number in 0..1_000 {
         let peer = Arc::clone(&peer);
@@ -264,7 +268,7 @@ async fn datagrams_grow_to_what_the_path_takes() {
     let (_echo, dispatcher) = echoing();
     let (_server, address) = cluster.server(dispatcher);
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     let link = peer.link(&peer.deadline(LONG)).await.unwrap();
     let grown = async {
         while link.connection.stats().path.current_mtu < 6_000 {

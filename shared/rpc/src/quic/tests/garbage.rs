@@ -43,7 +43,7 @@ async fn streams_that_are_no_frames_are_refused() {
     let cluster = Cluster::new(1);
     let (_server, address) = cluster.server(heartbeats());
     let caller = cluster.caller(&[Role::Gateway]);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     let good = frame(1, FrameType::Control, b"payload");
     let mut unknown = good.clone();
     unknown[1] = 0x55;
@@ -70,7 +70,7 @@ async fn random_streams_never_harm_the_server() {
     let dispatcher = heartbeats().with(FrameType::Storage, Arc::new(handler));
     let (_server, address) = cluster.server(dispatcher);
     let caller = cluster.caller(&Role::ALL);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     let mut rng = SeededRng::new(7);
     for round in 0..300 {
         let len = rng.next_u64() % 200;
@@ -145,7 +145,7 @@ fn lied_to() -> Lied {
         .with(FrameType::Metadata, liar.clone());
     let (server, address) = cluster.server(dispatcher);
     let caller = cluster.caller(&Role::ALL);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     Lied {
         liar,
         client: ShardClient::new(Arc::clone(&peer), LONG),

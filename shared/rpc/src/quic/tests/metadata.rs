@@ -9,14 +9,14 @@ use cairn_model::limits;
 use cairn_wire::frame::FrameType;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::{
-    Answer, BeginSession, ListAnswer, ListedObject, Query, Reply, Request, StagePage, answer,
-    query, request,
+    AddDisks, Answer, BeginSession, Disk, ListAnswer, ListedObject, MoveNode, Query, Reply,
+    Request, StagePage, answer, query, request,
 };
 use prost::Message;
 use tokio::sync::Notify;
 
 use super::super::*;
-use super::rig::{Cluster, LONG, SERVER, heartbeats, serve};
+use super::rig::{CALLER, Cluster, LONG, SERVER, heartbeats, serve};
 use crate::{MetadataError, MetadataService};
 
 const GROUP: u32 = 3;
@@ -101,7 +101,7 @@ fn scene(roles: &[Role], within: Duration) -> Scene {
         dispatcher,
     );
     let caller = cluster.caller(roles);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     let client = Arc::new(MetadataClient::new(Arc::clone(&peer), GROUP, within));
     Scene {
         replica,
@@ -201,6 +201,38 @@ async fn a_storage_node_may_ask_and_not_propose() {
 }
 
 #[tokio::test]
+async fn a_storage_node_may_speak_for_itself_alone() {
+    let scene = scene(&[Role::StorageNode], LONG);
+    let moved = |node| {
+        Command::MoveNode(MoveNode {
+            node,
+            address: "here:1".to_owned(),
+        })
+    };
+    let added = |nodes: &[u64]| {
+        let disk = |node: &u64| Disk {
+            node: *node,
+            ..Disk::default()
+        };
+        Command::AddDisks(AddDisks {
+            disks: nodes.iter().map(disk).collect(),
+        })
+    };
+    for own in [moved(CALLER.0), added(&[CALLER.0, CALLER.0])] {
+        assert!(scene.client.propose(0, 0, own).await.is_ok());
+    }
+    let asked = scene.replica.asked().len();
+    for others in [moved(1), added(&[CALLER.0, 1]), begin()] {
+        let refused = scene.client.propose(0, 0, others).await;
+        assert!(
+            matches!(refused, Err(MetadataError::Refused(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(scene.replica.asked().len(), asked);
+}
+
+#[tokio::test]
 async fn refuses_commands_and_calls_that_are_not_known() {
     let scene = scene(&[Role::Gateway], LONG);
     // Field 999 of an entry: a command of tomorrow.
@@ -267,7 +299,7 @@ async fn a_proposal_past_its_deadline_is_unknown_and_one_never_sent_is_not() {
     *scene.replica.hangs.lock().unwrap() = true;
     let outcome = scene.client.propose(1, 1, begin()).await;
     assert_eq!(outcome, Err(MetadataError::Unknown));
-    let nowhere = scene.caller.peer(SERVER, vec![]);
+    let nowhere = scene.caller.peer(SERVER, &[] as &[String]);
     scene.client = Arc::new(MetadataClient::new(nowhere, GROUP, LONG));
     let outcome = scene.client.propose(1, 1, begin()).await;
     assert!(

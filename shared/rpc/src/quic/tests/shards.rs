@@ -34,7 +34,7 @@ fn scene_of(roles: &[Role], within: Duration) -> Scene {
     let server = cluster.party(cluster.identity(SERVER, &Role::ALL));
     let (server, address) = serve(server, dispatcher);
     let caller = cluster.caller(roles);
-    let peer = caller.peer(SERVER, vec![address]);
+    let peer = caller.peer(SERVER, &[address]);
     Scene {
         store,
         server,

@@ -4,10 +4,10 @@ use cairn_rpc::MetadataService;
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
-use cairn_wire::metadata::{GetCluster, GetUser, ListUsers, PutSettings, PutUser, User};
+use cairn_wire::metadata::{GetUser, ListUsers, PutSettings, PutUser, User};
 
-use super::cluster::{ask, command};
 use crate::bootstrap::Bootstrap;
+use crate::calls::{self, ask, command};
 use crate::credentials::Credentials;
 use crate::{Fatal, console};
 
@@ -15,7 +15,7 @@ use crate::{Fatal, console};
 const ROOT: &str = "root";
 
 /// Whether the store has a root user that can sign.
-pub(super) async fn has_root(metadata: &dyn MetadataService) -> Result<bool, Fatal> {
+pub(crate) async fn has_root(metadata: &dyn MetadataService) -> Result<bool, Fatal> {
     let Kind::Users(found) = ask(metadata, Asked::ListUsers(ListUsers {})).await? else {
         return Err(Fatal::new("metadata", "another answer than asked"));
     };
@@ -23,7 +23,7 @@ pub(super) async fn has_root(metadata: &dyn MetadataService) -> Result<bool, Fat
 }
 
 /// Makes sure that root signs with these credentials.
-pub(super) async fn ensure_root(
+pub(crate) async fn ensure_root(
     metadata: &dyn MetadataService,
     credentials: &Credentials,
 ) -> Result<(), Fatal> {
@@ -39,7 +39,7 @@ pub(super) async fn ensure_root(
 }
 
 /// Applies a bootstrap file and says which of its keys do nothing yet.
-pub(super) async fn apply_bootstrap(
+pub(crate) async fn apply_bootstrap(
     metadata: &dyn MetadataService,
     bootstrap: &Bootstrap,
 ) -> Result<(), Fatal> {
@@ -53,9 +53,7 @@ pub(super) async fn apply_bootstrap(
         ensure(metadata, user).await?;
     }
     let settings = bootstrap.settings();
-    let Kind::Cluster(now) = ask(metadata, Asked::GetCluster(GetCluster {})).await? else {
-        return Err(Fatal::new("metadata", "another answer than asked"));
-    };
+    let now = calls::cluster(metadata).await?;
     let current = PutSettings {
         location_constraints: now.location_constraints,
         extra: now.extra,
