@@ -122,6 +122,44 @@ fn parity_that_somebody_has_is_worked_out_all_the_same() {
     assert!(fleet.target.has(&fleet.chunk, 3));
 }
 
+/// As a faulty processor would have sealed it: every checksum fits, the bytes are no parity.
+#[test]
+fn parity_that_never_was_right_is_seen_by_a_thorough_order() {
+    for (k, shard) in [(2, 2), (3, 4)] {
+        let fleet = Fleet::new(coding(k, 2), LEN);
+        let chunk = &fleet.chunk;
+        let wrong = Chunk::new(coding(k, 2), LEN, 40);
+        let cells = &wrong.shards[usize::from(shard)];
+        fleet.target.put_cells(chunk, shard, cells, chunk.trailer());
+        assert_eq!(fleet.rebuild(fleet.order(shard)), Ok(Rebuilt::Found));
+        let thorough = Rebuild {
+            thorough: true,
+            ..fleet.order(shard)
+        };
+        // While it cannot be judged, nothing is said or done.
+        (0..k).for_each(|away| fleet.set(away, Mood::Fails(ShardError::Missing)));
+        let place = fleet.target.place(chunk, shard);
+        assert_eq!(fleet.rebuild(thorough.clone()), Err(ShardError::Missing));
+        assert_eq!(fleet.target.place(chunk, shard), place);
+        (0..k).for_each(|back| fleet.set(back, Mood::Honest));
+        assert_eq!(fleet.rebuild(thorough.clone()), Ok(Rebuilt::Written));
+        assert!(fleet.target.has(chunk, shard));
+        assert_eq!(fleet.rebuild(thorough), Ok(Rebuilt::Found));
+    }
+}
+
+#[test]
+fn a_thorough_order_for_data_reads_nothing_elsewhere() {
+    let fleet = Fleet::new(coding(2, 1), LEN);
+    fleet.target.put(&fleet.chunk, 1);
+    let thorough = Rebuild {
+        thorough: true,
+        ..fleet.order(1)
+    };
+    assert_eq!(fleet.rebuild(thorough), Ok(Rebuilt::Found));
+    assert!(fleet.reads(0).is_empty() && fleet.reads(2).is_empty());
+}
+
 #[test]
 fn the_best_sources_are_asked_and_no_more_than_needed() {
     let fleet = Fleet::new(coding(3, 3), LEN);

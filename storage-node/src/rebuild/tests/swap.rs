@@ -63,7 +63,7 @@ impl<'a> ByHand<'a> {
         let former = match now(repair.look(&fleet.clock)).unwrap() {
             Standing::Bad(entry, _) => Some(*entry),
             Standing::Absent => None,
-            Standing::Good => panic!("good"),
+            Standing::Good(_) => panic!("good"),
         };
         let mut upload = now(repair.begin()).unwrap();
         now(upload.write(&fleet.chunk.shards[0])).unwrap();
