@@ -102,7 +102,7 @@ impl Rebuilder {
     }
 
     async fn carry_out(&self, order: Rebuild) -> Result<Rebuilt, ShardError> {
-        let repair = self.node.repair(&order)?;
+        let repair = self.node.repair(&order).await?;
         let standing = repair.look(self.clock.as_ref()).await?;
         let thorough = order.thorough && repair.is_parity();
         let (former, why) = match &standing {

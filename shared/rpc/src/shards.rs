@@ -233,8 +233,8 @@ pub trait ShardRebuild: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// `Missing` where too few sources have good cells: evidence of loss. `Unavailable` where others
-    /// might and cannot be asked now, where too many rebuilds are under way, and where the shard was
-    /// written or deleted meanwhile. `Corrupt` where what was written does not read back. `Full`
+    /// might and cannot be asked now, where too many orders wait (a few run, some wait), and where the
+    /// shard was written or deleted meanwhile. `Corrupt` where what was written does not read back. `Full`
     /// where not even repair may take room. Else as [`ShardService::prepare`].
     async fn rebuild(&self, order: Rebuild) -> Result<Rebuilt, ShardError>;
 }

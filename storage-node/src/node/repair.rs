@@ -17,13 +17,13 @@ use cairn_erasure::CellTable;
 use cairn_model::ChunkId;
 use cairn_rpc::{Rebuild, ShardCells, ShardError, ShardRead, ShardTrailer};
 use cairn_world::Clock;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::partitions::Access;
 use super::upload::Upload;
 use super::{OpenDisk, StorageNode};
 use crate::format::Shape;
-use crate::tuning::{READ_LEN, REBUILD_GIVES_WAY};
+use crate::tuning::{READ_LEN, REBUILD_GIVES_WAY, REBUILD_ORDERS, REBUILDS};
 use crate::volume::{Entry, Purpose, Reservation};
 
 /// How often a look follows a record that moves under it.
@@ -40,6 +40,36 @@ pub(crate) enum Standing {
     Absent,
 }
 
+/// Who rebuilds on a disk, and who waits to: in the order they came.
+#[derive(Debug)]
+pub(super) struct Rebuilds {
+    in_hand: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+}
+
+impl Default for Rebuilds {
+    fn default() -> Self {
+        Self {
+            in_hand: Arc::new(Semaphore::new(REBUILD_ORDERS)),
+            running: Arc::new(Semaphore::new(REBUILDS)),
+        }
+    }
+}
+
+/// Places among both.
+type Places = [OwnedSemaphorePermit; 2];
+
+impl Rebuilds {
+    async fn enter(&self) -> Result<Places, ShardError> {
+        let busy = || ShardError::Unavailable("too many rebuilds wait for the disk".to_owned());
+        let in_hand = Arc::clone(&self.in_hand).try_acquire_owned();
+        let in_hand = in_hand.map_err(|_| busy())?;
+        // The semaphore is never closed.
+        let running = Arc::clone(&self.running).acquire_owned().await;
+        Ok([in_hand, running.map_err(|_| busy())?])
+    }
+}
+
 /// A place among the rebuilds of a disk, for one order.
 #[derive(Debug)]
 pub(crate) struct Repair {
@@ -48,18 +78,18 @@ pub(crate) struct Repair {
     shape: Shape,
     chunk: ChunkId,
     table_digest: [u8; CellTable::DIGEST_LEN],
-    _place: OwnedSemaphorePermit,
+    _places: Places,
 }
 
 impl StorageNode {
-    /// Takes an order up. Writings of fenced generations are not refused: the order speaks for the
+    /// Takes an order up, once it is its turn. Writings of fenced generations are not refused: the order speaks for the
     /// chunk's row, and what was stored before a restore must be repaired too.
-    pub(crate) fn repair(&self, order: &Rebuild) -> Result<Repair, ShardError> {
+    pub(crate) async fn repair(&self, order: &Rebuild) -> Result<Repair, ShardError> {
         let (stamp, epoch) = (order.incarnation, order.epoch);
         let disk = self.disk_at(order.disk, stamp, epoch, Access::Write)?;
-        let place = Arc::clone(&disk.rebuilds)
-            .try_acquire_owned()
-            .map_err(|_| ShardError::Unavailable("too many rebuilds on the disk".to_owned()))?;
+        let places = disk.rebuilds.enter().await?;
+        // The row may have changed while it waited.
+        self.disk_at(order.disk, stamp, epoch, Access::Write)?;
         Ok(Repair {
             disk: Arc::clone(disk),
             epoch: order.epoch,
@@ -71,7 +101,7 @@ impl StorageNode {
             },
             chunk: order.chunk,
             table_digest: order.table_digest,
-            _place: place,
+            _places: places,
         })
     }
 }
