@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::member::home;
 use crate::{Fatal, files};
 
+/// Stands in the first directory of a store whose metadata has been made: from then on a directory
+/// without metadata has lost it.
+const FOUNDED: &str = "cairn-founded";
 /// Name of the file in each data directory.
 const FILE: &str = "cairn-directory.toml";
 /// Its name while it is being written.
@@ -100,6 +103,23 @@ impl Directories {
             node,
             paths: dirs.to_vec(),
         })
+    }
+
+    /// Whether the metadata was made at an earlier start.
+    pub(crate) fn is_founded(&self) -> Result<bool, Fatal> {
+        let path = self.first()?.join(FOUNDED);
+        path.try_exists()
+            .map_err(|error| Fatal::new(path.display(), error))
+    }
+
+    /// Notes, durably, that the metadata has been made.
+    pub(crate) fn note_founded(&self) -> Result<(), Fatal> {
+        if self.is_founded()? {
+            return Ok(());
+        }
+        let path = self.first()?.join(FOUNDED);
+        let text = b"The metadata of this store has been made. Without its metadata/ it is not to be made anew:\nthe objects would be taken for garbage.\n";
+        files::replace(&path, text, files::OPEN).map_err(|error| Fatal::new(path.display(), error))
     }
 
     /// The directory that holds the metadata.
@@ -213,6 +233,10 @@ mod tests {
         let first = Directories::open(&paths, &OsEntropy).unwrap();
         assert_eq!(Directories::open(&paths, &OsEntropy).unwrap(), first);
         assert_eq!(first.first().unwrap(), paths[0]);
+        assert!(!first.is_founded().unwrap());
+        first.note_founded().unwrap();
+        first.note_founded().unwrap();
+        assert!(first.is_founded().unwrap());
     }
 
     #[test]

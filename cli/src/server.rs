@@ -43,6 +43,7 @@ pub(crate) async fn run(args: ServerArgs) -> Result<(), Fatal> {
     let parts = parts::open(&directories, Arc::clone(&clock), Arc::clone(&entropy)).await?;
     let disks = parts.disks();
     cluster::ensure(parts.metadata.as_ref(), &directories, &disks, args.coding).await?;
+    directories.note_founded()?;
     let has_root = users::has_root(parts.metadata.as_ref()).await?;
     let root = Credentials::find(directories.first()?, has_root, entropy.as_ref())?;
     if let Some((root, _)) = &root {

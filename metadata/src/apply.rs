@@ -29,12 +29,16 @@ mod chunks;
 mod cluster;
 mod conditions;
 mod copies;
+mod debts;
 mod garbage;
 mod leases;
+mod leaving;
 mod manifests;
+mod moves;
 mod nodes;
 mod objects;
 mod pins;
+mod placed;
 mod sessions;
 mod transaction;
 mod uploads;
@@ -224,10 +228,30 @@ fn run(txn: &mut Transaction<'_>, context: &Context, command: Command) -> Result
         Command::MoveNode(command) => nodes::relocate(txn, command),
         Command::AddDisks(command) => nodes::add_disks(txn, context, command),
         Command::PlaceTable(command) => nodes::place(txn, context, &command),
+        other => run_placement(txn, context, other),
+    }
+}
+
+/// Commands about where shards lie and what is owed of them; and those a read brings.
+fn run_placement(
+    txn: &mut Transaction<'_>,
+    context: &Context,
+    command: Command,
+) -> Result<Reply, Stop> {
+    match command {
+        Command::SettleDebt(command) => debts::settle(txn, context, &command),
+        Command::ClearSuspect(command) => debts::clear_suspect(txn, context, &command),
+        Command::BeginMove(command) => moves::begin(txn, context, &command),
+        Command::CutOver(command) => moves::cut_over(txn, context, &command),
+        Command::AbandonMove(command) => moves::abandon(txn, context, &command),
+        Command::MarkDisk(command) => leaving::mark(txn, context, command),
+        Command::RemoveDisk(command) => leaving::remove_disk(txn, context, &command),
+        Command::RemoveNode(command) => leaving::remove_node(txn, context, &command),
         Command::PinRead(command) => pins::pin(txn, context, &command),
         Command::MarkSuspect(command) => chunks::mark_suspect(txn, &command),
         Command::PutLeases(command) => leases::put(txn, context, command),
         Command::ExpireLeases(_) => leases::expire(txn, context),
+        _ => malformed("unknown command"),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod bucket;
 pub mod chunk;
 pub mod cluster;
 pub mod condemned;
+pub mod debt;
 pub mod lease;
 pub mod manifest;
 pub mod node;

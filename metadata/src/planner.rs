@@ -9,14 +9,15 @@
 //!              ──> leases due ───────────────> ExpireLeases
 //!  inventory   ──> unknown, twice ───────────> JudgeOrphans
 //!  GetCluster  ──> no table, enough disks ───> PlaceTable
+//!  repair.rs   ──> debt, suspects, moves; beside this loop, which it must not hold up
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cairn_model::{ChunkId, DiskId, DomainId, Incarnation, Sha256};
+use cairn_model::{ChunkId, DomainId, Incarnation, Sha256};
 use cairn_rpc::{MetadataError, MetadataService, ShardDelete, ShardError, ShardFound, ShardRoutes};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
@@ -28,12 +29,16 @@ use cairn_wire::metadata::{
 use tokio::sync::watch;
 
 use crate::service::Metadata;
-use orphans::Writing;
+use orphans::{Suspects, Writing};
+use repair::Repair;
 
 pub mod garbage;
 pub mod leases;
+pub mod moves;
+pub mod orders;
 pub mod orphans;
 pub mod placement;
+pub mod repair;
 pub mod voters;
 
 /// Pause between two rounds that found nothing to do.
@@ -54,7 +59,7 @@ pub struct Planner {
     metadata: Arc<Metadata>,
     disks: Arc<dyn ShardRoutes>,
     /// Suspected at the last look for orphans, in quarantine since.
-    suspects: BTreeSet<Writing>,
+    suspects: Suspects,
     orphans_due: Duration,
     /// Until the first table is there.
     unplaced: Option<placement::Quiet>,
@@ -68,14 +73,22 @@ impl Planner {
         Self {
             metadata,
             disks,
-            suspects: BTreeSet::new(),
+            suspects: Suspects::new(),
             orphans_due,
             unplaced: Some(placement::Quiet::default()),
         }
     }
 
     /// Works until `stop` turns true.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let metadata = Arc::clone(&self.metadata);
+        let service: Arc<dyn MetadataService> = Arc::clone(&self.metadata) as _;
+        let clock = Arc::clone(metadata.clock());
+        let repair = Repair::new(service, Arc::clone(&self.disks), clock);
+        tokio::join!(self.keep_house(stop.clone()), repair.run(metadata, stop));
+    }
+
+    async fn keep_house(mut self, mut stop: watch::Receiver<bool>) {
         let mut leadership = None;
         loop {
             let mut busy = false;
@@ -161,7 +174,8 @@ impl Planner {
     /// # Errors
     /// The metadata's.
     pub async fn judge_orphans(&mut self) -> Result<(), MetadataError> {
-        let mut now = BTreeSet::new();
+        let cluster = self.cluster().await?;
+        let mut now = Suspects::new();
         for disk in self.disks.disks() {
             let Some(route) = self.disks.route(disk) else {
                 continue;
@@ -177,7 +191,12 @@ impl Planner {
                 };
                 let Some(last) = page.last() else { break };
                 after = Some((last.incarnation, last.shard));
-                now.append(&mut self.suspects_of(&page).await?);
+                for writing in self.suspects_of(&page).await? {
+                    let strange = !garbage::disks_of(&cluster, writing.1).contains(&disk);
+                    now.entry(writing)
+                        .or_default()
+                        .extend(strange.then_some(disk));
+                }
                 if now.len() > SUSPECTS_MAX {
                     break;
                 }
@@ -231,32 +250,38 @@ impl Planner {
             return Ok(false);
         }
         let cluster = self.cluster().await?;
-        let mut by_disk: BTreeMap<DiskId, Vec<ShardDelete>> = BTreeMap::new();
-        for item in &work.deleting {
-            let Some(delete) = shard_delete(item) else {
+        let deletes: Vec<Option<ShardDelete>> = work.deleting.iter().map(shard_delete).collect();
+        let by_disk = garbage::by_disk(&cluster, &work.deleting);
+        let mut waiting = BTreeSet::new();
+        for (disk, places) in by_disk {
+            let chosen = places.iter().filter_map(|place| deletes.get(*place));
+            let chosen: Vec<ShardDelete> = chosen.copied().flatten().collect();
+            // A disk that is away does not hold up the others: when it comes back, what it still has
+            // is found as an orphan.
+            let Some(shards) = (self.disks.shards(disk)).filter(|_| self.disks.is_reachable(disk))
+            else {
                 continue;
             };
-            for disk in disks_of(&cluster, delete.incarnation) {
-                by_disk.entry(disk).or_default().push(delete);
-            }
-        }
-        for (disk, deletes) in by_disk {
-            let Some(shards) = self.disks.shards(disk) else {
-                continue;
-            };
-            match shards.delete(disk, &deletes).await {
-                // A disk that is gone does not hold up the others: should it come back, what it
-                // still has is found as an orphan.
+            match shards.delete(disk, &chosen).await {
                 Ok(()) | Err(ShardError::Failed(_) | ShardError::NotMine) => {}
                 Err(error) => {
                     tracing::warn!(%disk, %error, "deletes wait for the disk");
-                    return Ok(false);
+                    waiting.extend(places);
                 }
             }
         }
-        let command = Command::FinishDelete(FinishDelete {
-            items: work.deleting,
-        });
+        let done = work.deleting.into_iter().enumerate();
+        let done = done.filter(|(place, _)| !waiting.contains(place));
+        let items: Vec<Condemned> = done
+            .map(|(_, item)| Condemned {
+                disks: Vec::new(),
+                ..item
+            })
+            .collect();
+        if items.is_empty() {
+            return Ok(false);
+        }
+        let command = Command::FinishDelete(FinishDelete { items });
         self.metadata.propose(0, 0, command).await?;
         Ok(true)
     }
@@ -285,20 +310,4 @@ fn shard_delete(item: &Condemned) -> Option<ShardDelete> {
         },
         incarnation: Incarnation::from_bytes(&item.incarnation)?,
     })
-}
-
-/// Current and next disks of a writing's partition.
-fn disks_of(cluster: &ClusterAnswer, incarnation: Incarnation) -> Vec<DiskId> {
-    let number = incarnation.partition(cluster.partition_bits);
-    let row = usize::try_from(number)
-        .ok()
-        .and_then(|number| cluster.partitions.get(number));
-    row.map(|row| {
-        row.current
-            .iter()
-            .chain(&row.next)
-            .filter_map(|disk| disk.as_ref().try_into().ok().map(DiskId))
-            .collect()
-    })
-    .unwrap_or_default()
 }

@@ -17,6 +17,7 @@ use crate::keyspace::session::SessionKey;
 use crate::keyspace::user::UserKey;
 
 mod cluster;
+mod debt;
 mod garbage;
 mod listing;
 mod objects;
@@ -75,6 +76,8 @@ pub fn answer(view: &dyn View, query: Query) -> Result<Answer, QueryError> {
         Asked::ListUploads(query) => Kind::Uploads(uploads::list(&rows, &query)?),
         Asked::ListParts(query) => Kind::Parts(uploads::parts(&rows, &query)?),
         Asked::GetGarbage(query) => Kind::Garbage(garbage::work(&rows, &query)?),
+        Asked::GetDebt(query) => Kind::ChunkPage(debt::owed(&rows, &query)?),
+        Asked::GetChunkRows(query) => Kind::ChunkPage(debt::rows(&rows, &query)?),
         Asked::GetSessions(_) => Kind::Sessions(sessions(&rows)?),
         Asked::GetMembers(_) => Kind::Members(cluster::members(&rows)?),
         // The service answers it from memory: there is no such state.

@@ -11,6 +11,7 @@ mod flush_fails;
 mod journal_damage;
 mod kill_nine;
 mod lock;
+mod lost_metadata;
 mod lost_shards;
 mod one_winner;
 mod start;

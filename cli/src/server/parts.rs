@@ -33,6 +33,12 @@ pub(super) async fn open(
     let settings = RaftSettings::new(directories.cluster, directories.node.0);
     let host = houses::raft_host(directories, settings, &clock, entropy, NoPeers).await?;
     if !host.is_initialized() {
+        if directories.is_founded()? {
+            return Err(Fatal::new(
+                directories.first()?.display(),
+                "its metadata is lost. The objects are still in the shards: put metadata/ back from a copy; an empty one would take them for garbage",
+            ));
+        }
         let member = Member {
             id: directories.node.0,
             address: String::new(),

@@ -366,5 +366,6 @@ fn wire_debt((shard, disk): (u8, DiskId)) -> wire::Debt {
     wire::Debt {
         shard: shard.into(),
         disk: Bytes::copy_from_slice(&disk.0),
+        found: Bytes::new(),
     }
 }

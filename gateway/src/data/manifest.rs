@@ -193,6 +193,7 @@ mod tests {
         let debt = wire::Debt {
             shard: 7,
             disk: Bytes::from_static(&[9; 16]),
+            found: Bytes::new(),
         };
         wire::ExtentWrite {
             sha256: Bytes::from_static(&[1; 32]),

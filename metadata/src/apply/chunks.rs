@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use cairn_model::{ChunkId, Coding, DomainId, Incarnation, Sha256, limits};
-use cairn_wire::metadata::{Claim, ExtentWrite, MarkSuspect, Refusal, Reply};
+use cairn_wire::metadata::{Claim, Debt, ExtentWrite, MarkSuspect, Refusal, Reply};
 
-use super::{ApplyError, Context, Stop, Transaction, cluster, malformed, refuse, sessions};
+use super::{
+    ApplyError, Context, Stop, Transaction, cluster, debts, malformed, placed, refuse, sessions,
+};
 use crate::keyspace::chunk::{ChunkKey, ChunkRow, ChunkState};
 use crate::keyspace::condemned::{CondemnedKey, CondemnedRow};
 use crate::keyspace::partition::PartitionKey;
@@ -27,7 +29,7 @@ pub(super) fn register(
         Claim::Live => return refer(txn, context, domain, extent, Need::Live),
         Claim::Fit => return refer(txn, context, domain, extent, Need::Fit),
     }
-    let written = verify(txn, context, extent)?;
+    let (written, debt) = verify(txn, context, extent)?;
     let id = chunk_id(domain, &extent.sha256)?;
     let key = ChunkKey(id);
     let fresh = ChunkRow {
@@ -38,8 +40,9 @@ pub(super) fn register(
         table_digest: extent.table_digest.clone(),
         refs: 1,
         state: ChunkState::Live.into(),
-        debt: extent.debt.clone(),
+        debt,
         suspect: false,
+        suspicions: 0,
     };
     let row = match txn.get(&key)? {
         None => fresh,
@@ -55,7 +58,7 @@ pub(super) fn register(
             return malformed("the chunk has another length");
         }
         Some(old) if fit(&old, written.parity()) => {
-            condemn(txn, id, &extent.incarnation)?;
+            condemn(txn, id, &extent.incarnation, &fresh.debt)?;
             extent.incarnation = old.incarnation.clone();
             extent.coding = old.coding;
             ChunkRow {
@@ -65,7 +68,7 @@ pub(super) fn register(
         }
         Some(old) => {
             if old.state() == ChunkState::Live {
-                condemn(txn, id, &old.incarnation)?;
+                condemn(txn, id, &old.incarnation, &old.debt)?;
             }
             ChunkRow {
                 refs: old.refs + 1,
@@ -73,8 +76,7 @@ pub(super) fn register(
             }
         }
     };
-    txn.put(&key, &row);
-    Ok(())
+    debts::store(txn, id, Some(&row))
 }
 
 /// What a stored chunk must be for a reference that brings no bytes.
@@ -120,14 +122,11 @@ fn refer(
         coding: row.coding,
         ..ExtentWrite::default()
     };
-    txn.put(
-        &ChunkKey(id),
-        &ChunkRow {
-            refs: row.refs + 1,
-            ..row
-        },
-    );
-    Ok(())
+    let row = ChunkRow {
+        refs: row.refs + 1,
+        ..row
+    };
+    debts::store(txn, id, Some(&row))
 }
 
 /// The parity shards of the storage class.
@@ -141,8 +140,12 @@ fn class_parity(context: &Context) -> Result<usize, Stop> {
         )))
 }
 
-/// Checks an extent's own claims; gives its coding.
-fn verify(txn: &Transaction<'_>, context: &Context, extent: &ExtentWrite) -> Result<Coding, Stop> {
+/// Checks an extent's own claims; gives its coding and what it owes.
+fn verify(
+    txn: &Transaction<'_>,
+    context: &Context,
+    extent: &ExtentWrite,
+) -> Result<(Coding, Vec<Debt>), Stop> {
     let session = sessions::require(context)?;
     let cluster = context.cluster()?;
     let Some(stamp) = Incarnation::from_bytes(&extent.incarnation) else {
@@ -160,14 +163,9 @@ fn verify(txn: &Transaction<'_>, context: &Context, extent: &ExtentWrite) -> Res
     if u64::from(extent.chunk_length) > limits::CHUNK_LEN_MAX || extent.table_digest.len() != 16 {
         return malformed("chunk length or table digest");
     }
-    if coding.shards().saturating_sub(extent.debt.len()) < coding.ack_shards() {
-        return malformed("the debt breaks the ack rule");
-    }
     let number = stamp.partition(cluster.partition_bits);
     match txn.get(&PartitionKey(number))? {
-        // A moved partition: the shards may lie on disks that have left. Written again, they do not.
-        Some(row) if row.epoch != extent.epoch => refuse(Refusal::RetryUpload),
-        Some(_) => Ok(coding),
+        Some(row) => Ok((coding, placed::debt(context, &row, extent, coding)?)),
         // No table yet, so nothing can have been placed by it.
         None => refuse(Refusal::RetryUpload),
     }
@@ -200,18 +198,29 @@ pub(super) fn release(txn: &mut Transaction<'_>, domain: u64, sha256: &[u8]) -> 
             "a referenced chunk has no references",
         )))?;
     if row.refs == 0 {
-        condemn(txn, id, &row.incarnation)?;
+        condemn(txn, id, &row.incarnation, &row.debt)?;
         row.set_state(ChunkState::Condemned);
     }
-    txn.put(&key, &row);
-    Ok(())
+    debts::store(txn, id, Some(&row))
 }
 
-/// Condemns one writing at the newest session.
-pub(super) fn condemn(
+/// Condemns one writing at the newest session; its debt says where it lies besides its partition's
+/// disks.
+fn condemn(
     txn: &mut Transaction<'_>,
     chunk: ChunkId,
     incarnation: &Bytes,
+    debt: &[Debt],
+) -> Result<(), Stop> {
+    doom(txn, chunk, incarnation, placed::elsewhere(debt))
+}
+
+/// The same for one that lies on `disks` as well.
+pub(super) fn doom(
+    txn: &mut Transaction<'_>,
+    chunk: ChunkId,
+    incarnation: &Bytes,
+    disks: Vec<Bytes>,
 ) -> Result<(), Stop> {
     let Some(incarnation) = Incarnation::from_bytes(incarnation) else {
         return Err(Stop::Halt(ApplyError::Inconsistent(
@@ -223,7 +232,11 @@ pub(super) fn condemn(
         chunk,
         incarnation,
     };
-    txn.put(&key, &CondemnedRow::default());
+    let row = CondemnedRow {
+        disks,
+        ..CondemnedRow::default()
+    };
+    txn.put(&key, &row);
     Ok(())
 }
 
@@ -232,13 +245,14 @@ pub(super) fn mark_suspect(
     txn: &mut Transaction<'_>,
     command: &MarkSuspect,
 ) -> Result<Reply, Stop> {
-    let key = ChunkKey(chunk_id(command.domain, &command.sha256)?);
+    let id = chunk_id(command.domain, &command.sha256)?;
     if let Some(mut row) = txn
-        .get(&key)?
+        .get(&ChunkKey(id))?
         .filter(|row| row.incarnation == command.incarnation)
     {
         row.suspect = true;
-        txn.put(&key, &row);
+        row.suspicions = row.suspicions.wrapping_add(1);
+        debts::store(txn, id, Some(&row))?;
     }
     Ok(Reply::default())
 }

@@ -51,6 +51,7 @@ pub(super) fn init(
         disks: command.disks,
         classes: command.classes,
         partition_bits: command.partition_bits,
+        leaving: Vec::new(),
     };
     txn.put(&ClusterKey, &row);
     Ok(Reply::default())

@@ -1,10 +1,11 @@
 //! The end of chunks: nothing is deleted because it was not found, only because an entry says so.
 
+use bytes::Bytes;
 use cairn_model::{ChunkId, Incarnation, limits};
 use cairn_wire::metadata::{BeginDelete, Condemned, FinishDelete, JudgeOrphans, Refusal, Reply};
 
-use super::chunks::{chunk_id, condemn};
-use super::{ApplyError, Context, Stop, Transaction, malformed, pins, refuse, sessions};
+use super::chunks::{chunk_id, doom};
+use super::{ApplyError, Context, Stop, Transaction, debts, malformed, pins, refuse, sessions};
 use crate::keyspace::chunk::{ChunkKey, ChunkState};
 use crate::keyspace::condemned::{CondemnedKey, CondemnedRow};
 use crate::keyspace::pin::PinTarget;
@@ -23,9 +24,9 @@ pub(super) fn begin_delete(
     let token = txn.next_version().sequence;
     for item in &command.items {
         let key = condemned_key(item)?;
-        if txn.get(&key)?.is_none_or(|row| row.deleting) {
+        let Some(row) = txn.get(&key)?.filter(|row| !row.deleting) else {
             continue;
-        }
+        };
         let in_use = oldest.is_some_and(|session| session <= key.epoch);
         if in_use || pins::pinned(txn, &PinTarget::Chunk(key.chunk))? {
             return refuse(Refusal::TooSoon);
@@ -40,13 +41,14 @@ pub(super) fn begin_delete(
                 )));
             }
             chunk.set_state(ChunkState::Deleting);
-            txn.put(&chunk_key, &chunk);
+            debts::store(txn, key.chunk, Some(&chunk))?;
         }
         txn.put(
             &key,
             &CondemnedRow {
                 deleting: true,
                 token,
+                ..row
             },
         );
     }
@@ -76,7 +78,7 @@ pub(super) fn finish_delete(
             && Incarnation::from_bytes(&chunk.incarnation) == Some(key.incarnation)
             && chunk.state() == ChunkState::Deleting
         {
-            txn.delete(&chunk_key);
+            debts::store(txn, key.chunk, None)?;
         }
     }
     Ok(Reply::default())
@@ -97,6 +99,10 @@ pub(super) fn judge_orphans(
     let mut judged = 0;
     for orphan in &command.orphans {
         let chunk = chunk_id(orphan.domain, &orphan.sha256)?;
+        let strange = |disk: &Bytes| disk.len() != 16;
+        if orphan.disks.len() > limits::ORPHAN_DISKS_MAX || orphan.disks.iter().any(strange) {
+            return malformed("disks of an orphan");
+        }
         let Some(incarnation) = Incarnation::from_bytes(&orphan.incarnation) else {
             return malformed("an incarnation is 16 bytes");
         };
@@ -109,7 +115,7 @@ pub(super) fn judge_orphans(
             .get(&SessionKey(incarnation.session.0))?
             .is_some_and(|row| !row.ended);
         if ours && !open && !known(txn, chunk, incarnation)? {
-            condemn(txn, chunk, &orphan.incarnation)?;
+            doom(txn, chunk, &orphan.incarnation, orphan.disks.clone())?;
             judged += 1;
         }
     }

@@ -194,6 +194,9 @@ pub(super) fn place(
         return malformed("storage class");
     };
     let disks: Vec<Bytes> = row.disks.iter().map(|disk| disk.disk.clone()).collect();
+    if !command.disks.is_empty() && command.disks != disks {
+        return malformed("the cluster has other disks by now");
+    }
     let rows = cluster::table(&command.slots, &disks, coding, row.partition_bits)?;
     for (number, row) in (0_u32..).zip(&rows) {
         txn.put(&PartitionKey(number), row);

@@ -3,13 +3,17 @@
 
 mod claims;
 mod copies;
+mod debts;
 mod garbage;
 mod history;
 mod leases;
-mod mark;
+mod leaving;
+pub(crate) mod mark;
+pub(crate) mod moves;
 mod nodes;
 mod objects;
 mod pins;
+mod places;
 mod sessions;
 mod uploads;
 

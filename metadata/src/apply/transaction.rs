@@ -86,15 +86,27 @@ impl<'a> Transaction<'a> {
         prefix: &[u8],
         limit: usize,
     ) -> Result<Vec<(K, K::Row)>, ApplyError> {
-        let end = prefix_end(prefix);
-        let bounds = (Bound::Included(prefix.to_vec()), end.clone());
+        let bounds = (Bound::Included(prefix.to_vec()), prefix_end(prefix));
+        self.scan_range(bounds, limit)
+    }
+
+    /// Up to `limit` rows of one kind whose encoded keys lie between two bounds, in order.
+    pub(crate) fn scan_range<K: KeyKind>(
+        &self,
+        bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+        limit: usize,
+    ) -> Result<Vec<(K, K::Row)>, ApplyError> {
         let mut changed = Changes::new();
         for layer in [&self.past, &self.kept, &self.open] {
             changed.extend(layer.range(bounds.clone()).map(own));
         }
+        let (from, end) = &bounds;
         let mut stored = self
             .view
-            .scan(Bound::Included(prefix), end.as_ref().map(Vec::as_slice))
+            .scan(
+                from.as_ref().map(Vec::as_slice),
+                end.as_ref().map(Vec::as_slice),
+            )
             .peekable();
         let mut changed = changed.into_iter().peekable();
         let mut rows = Vec::new();

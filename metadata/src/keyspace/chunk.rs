@@ -52,6 +52,9 @@ pub struct ChunkRow {
     /// A read or scrub failed on it: not to be adopted by another commit.
     #[prost(bool, tag = "9")]
     pub suspect: bool,
+    /// How often it was marked so: a repair clears only what it has seen.
+    #[prost(uint32, tag = "10")]
+    pub suspicions: u32,
 }
 
 impl KeyKind for ChunkKey {

@@ -1,7 +1,7 @@
 //! `0x01` the cluster row, `0x02` the counters, `0x03` settings: one of each.
 
 use bytes::Bytes;
-use cairn_wire::metadata::{Disk, Header, StorageClass};
+use cairn_wire::metadata::{Disk, Header, LeavingDisk, StorageClass};
 
 use super::KeyKind;
 
@@ -30,6 +30,9 @@ pub struct ClusterRow {
     /// log2 of the number of partitions.
     #[prost(uint32, tag = "6")]
     pub partition_bits: u32,
+    /// Members that are to leave.
+    #[prost(message, repeated, tag = "7")]
+    pub leaving: Vec<LeavingDisk>,
 }
 
 impl KeyKind for ClusterKey {
@@ -69,6 +72,9 @@ pub struct CountersRow {
     /// alone decides is deleted.
     #[prost(bool, tag = "6")]
     pub clock_suspended: bool,
+    /// The partition table's epoch: the highest of its rows'.
+    #[prost(uint64, tag = "7")]
+    pub table_epoch: u64,
 }
 
 impl KeyKind for CountersKey {

@@ -1,5 +1,6 @@
 //! `0x51` (epoch, chunk, incarnation) -> a writing that nothing needs. Oldest epoch first.
 
+use bytes::Bytes;
 use cairn_model::{ChunkId, Incarnation};
 
 use super::{KeyKind, read_u64};
@@ -16,7 +17,7 @@ pub struct CondemnedKey {
 }
 
 /// How far its end is.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct CondemnedRow {
     /// Deletion is committed; nodes may be told.
     #[prost(bool, tag = "1")]
@@ -24,6 +25,9 @@ pub struct CondemnedRow {
     /// Sequence of the entry that committed it: the token of `Deleting`.
     #[prost(uint64, tag = "2")]
     pub token: u64,
+    /// Disks (16 bytes each) that may hold it besides those its partition names.
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub disks: Vec<Bytes>,
 }
 
 impl KeyKind for CondemnedKey {

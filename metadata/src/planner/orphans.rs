@@ -6,18 +6,24 @@
 //!  suspect in this round and in the one before (a quarantine of a whole interval) ──> JudgeOrphans
 //! ```
 //!
+//! A disk that the writing's partition does not name (any more) is told with the verdict: no deletion
+//! would reach it otherwise.
+//!
 //! Suspicion decides nothing: the verdict is the entry, which looks again. Absence from a listing is
 //! never evidence; only a linearizable read of an ended session together with an unknown writing is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use cairn_model::{ChunkId, Incarnation, limits};
+use cairn_model::{ChunkId, DiskId, Incarnation, limits};
 use cairn_rpc::ShardFound;
 use cairn_wire::metadata::{Chunk, JudgeOrphans, Orphan, SessionsAnswer};
 
 /// One writing on a disk.
 pub type Writing = (ChunkId, Incarnation);
+
+/// What may be orphans, and on which disks each was found besides those of its partition.
+pub type Suspects = BTreeMap<Writing, BTreeSet<DiskId>>;
 
 /// Of one page of an inventory, the writings that may be orphans, given a state read later.
 #[must_use]
@@ -51,10 +57,11 @@ pub fn suspects(
 
 /// Suspects of two rounds, as the entries that judge them.
 #[must_use]
-pub fn verdicts(before: &BTreeSet<Writing>, now: &BTreeSet<Writing>) -> Vec<JudgeOrphans> {
-    let both: Vec<Orphan> = before
-        .intersection(now)
-        .map(|(chunk, incarnation)| orphan(*chunk, *incarnation))
+pub fn verdicts(before: &Suspects, now: &Suspects) -> Vec<JudgeOrphans> {
+    let both: Vec<Orphan> = now
+        .iter()
+        .filter(|(writing, _)| before.contains_key(writing))
+        .map(|((chunk, incarnation), disks)| orphan(*chunk, *incarnation, disks))
         .collect();
     both.chunks(limits::DELETE_CHUNKS_PER_ENTRY)
         .map(|orphans| JudgeOrphans {
@@ -63,8 +70,11 @@ pub fn verdicts(before: &BTreeSet<Writing>, now: &BTreeSet<Writing>) -> Vec<Judg
         .collect()
 }
 
-fn orphan(chunk: ChunkId, incarnation: Incarnation) -> Orphan {
+fn orphan(chunk: ChunkId, incarnation: Incarnation, disks: &BTreeSet<DiskId>) -> Orphan {
+    // Where there are more, they are found again the next time.
+    let named = disks.iter().take(limits::ORPHAN_DISKS_MAX);
     Orphan {
+        disks: named.map(|disk| Bytes::copy_from_slice(&disk.0)).collect(),
         domain: chunk.domain.0,
         sha256: Bytes::copy_from_slice(&chunk.sha256.0),
         incarnation: Bytes::copy_from_slice(&incarnation.to_bytes()),
@@ -124,14 +134,15 @@ mod tests {
 
     #[test]
     fn a_verdict_needs_two_rounds() {
-        let one = BTreeSet::from([(found(1, 1, 1).chunk, found(1, 1, 1).incarnation)]);
-        let both = BTreeSet::from([
-            (found(1, 1, 1).chunk, found(1, 1, 1).incarnation),
-            (found(2, 1, 2).chunk, found(2, 1, 2).incarnation),
-        ]);
-        assert!(verdicts(&BTreeSet::new(), &both).is_empty());
+        let writing = |name| (found(name, 1, 1).chunk, found(name, 1, 1).incarnation);
+        let strange: BTreeSet<DiskId> = (0..20).map(|name| DiskId([name; 16])).collect();
+        let one = Suspects::from([(writing(1), BTreeSet::new())]);
+        let both = Suspects::from([(writing(1), strange), (writing(2), BTreeSet::new())]);
+        assert!(verdicts(&Suspects::new(), &both).is_empty());
         let judged = verdicts(&one, &both);
         assert_eq!(judged.len(), 1);
         assert_eq!(judged[0].orphans.len(), 1);
+        let disks = &judged[0].orphans[0].disks;
+        assert_eq!(disks.len(), limits::ORPHAN_DISKS_MAX, "{disks:?}");
     }
 }

@@ -4,12 +4,15 @@
 //! first table spreads data only over those it knows: so it waits until joining has been quiet for
 //! [`QUIET`], and until there are enough of them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_model::{Coding, DiskId, NodeId};
-use cairn_placement::{Candidate, DomainLevel, PlacementError, first_table};
-use cairn_wire::metadata::{ClusterAnswer, Disk, PlaceTable};
+use cairn_placement::{
+    Candidate, DomainLevel, PartitionRow, PartitionTable, PlacementError, Slot, first_table,
+};
+use cairn_wire::metadata::{self as wire, ClusterAnswer, Disk, PlaceTable};
 
 /// How long no disk may have joined before the first table is placed.
 pub const QUIET: Duration = Duration::from_secs(3);
@@ -65,6 +68,9 @@ pub fn first(cluster: &ClusterAnswer) -> Result<Option<PlaceTable>, PlacementErr
         .collect();
     Ok(slots.map(|slots| PlaceTable {
         slots: slots.concat().into(),
+        disks: (cluster.disks.iter())
+            .map(|disk| disk.disk.clone())
+            .collect(),
     }))
 }
 
@@ -73,21 +79,59 @@ pub fn first(cluster: &ClusterAnswer) -> Result<Option<PlaceTable>, PlacementErr
 pub fn class(cluster: &ClusterAnswer) -> Option<(Coding, DomainLevel)> {
     let class = cluster.classes.first()?;
     let coding = class.coding?.read()?;
-    Some((coding, DomainLevel::from_name(&class.domain)?))
+    let level = match class.domain.as_str() {
+        "" => DomainLevel::Disk,
+        name => DomainLevel::from_name(name)?,
+    };
+    Some((coding, level))
 }
 
-/// The member disks, all of one weight.
+/// The member disks, all of one weight but for those that are to leave.
 #[must_use]
 pub fn candidates(cluster: &ClusterAnswer) -> Vec<Candidate> {
+    let leaving: BTreeSet<&Bytes> = cluster.leaving.iter().map(|one| &one.disk).collect();
     let candidate = |disk: &Disk| {
         Some(Candidate {
             disk: disk_id(&disk.disk)?,
             node: NodeId(disk.node),
             zone: disk.zone.clone(),
-            weight: 1,
+            weight: u32::from(!leaving.contains(&disk.disk)),
         })
     };
     cluster.disks.iter().filter_map(candidate).collect()
+}
+
+/// The partition table; `None` before there is one.
+#[must_use]
+pub fn table(cluster: &ClusterAnswer) -> Option<PartitionTable> {
+    let rows: Option<Vec<PartitionRow>> = cluster.partitions.iter().map(row).collect();
+    PartitionTable::new(0, cluster.partition_bits, rows?).ok()
+}
+
+fn row(row: &wire::PartitionRow) -> Option<PartitionRow> {
+    let slot = |(at, current): (usize, &Bytes)| {
+        let next = row.next.get(at).filter(|next| !next.is_empty());
+        let next = match next {
+            Some(next) => Some(disk_id(next)?),
+            None => None,
+        };
+        Some(Slot {
+            current: disk_id(current)?,
+            next,
+        })
+    };
+    let slots: Option<Vec<Slot>> = row.current.iter().enumerate().map(slot).collect();
+    Some(PartitionRow {
+        epoch: row.epoch,
+        slots: slots?,
+    })
+}
+
+/// The disks that never come back.
+#[must_use]
+pub fn lost(cluster: &ClusterAnswer) -> BTreeSet<DiskId> {
+    let lost = cluster.leaving.iter().filter(|disk| disk.lost);
+    lost.filter_map(|disk| disk_id(&disk.disk)).collect()
 }
 
 /// A disk's id; `None` for the empty one of a slot that does not move.
@@ -97,7 +141,7 @@ pub fn disk_id(bytes: &Bytes) -> Option<DiskId> {
 }
 
 /// The same cluster always places alike; two clusters do not.
-fn seed(cluster: &[u8]) -> u64 {
+pub(super) fn seed(cluster: &[u8]) -> u64 {
     cluster
         .first_chunk::<8>()
         .map_or(0, |head| u64::from_be_bytes(*head))

@@ -1,6 +1,6 @@
 //! The cluster view: members, classes, the whole partition table.
 
-use cairn_wire::metadata::{ClusterAnswer, MembersAnswer, Node, PartitionRow};
+use cairn_wire::metadata::{ClusterAnswer, MembersAnswer, MoveUnderWay, Node, PartitionRow};
 
 use super::Rows;
 use crate::apply::ApplyError;
@@ -16,17 +16,24 @@ pub(super) fn get(rows: &Rows<'_>) -> Result<ClusterAnswer, ApplyError> {
         return Ok(ClusterAnswer::default());
     };
     let settings = rows.get(&SettingsKey)?.unwrap_or_default();
-    let partitions = rows
-        .scan::<PartitionKey>(&[PartitionKey::PREFIX])
-        .map(|row| {
-            let (_, row) = row?;
-            Ok(PartitionRow {
-                epoch: row.epoch,
-                current: row.current,
-                next: row.next,
-            })
-        })
-        .collect::<Result<_, ApplyError>>()?;
+    let mut moves = Vec::new();
+    let mut partitions = Vec::new();
+    for row in rows.scan::<PartitionKey>(&[PartitionKey::PREFIX]) {
+        let (key, row) = row?;
+        let moving = (0..).zip(0..row.next.len());
+        moves.extend(moving.filter(|(_, slot)| row.next_of(*slot).is_some()).map(
+            |(number, slot)| MoveUnderWay {
+                partition: key.0,
+                slot: number,
+                session: row.gate(slot),
+            },
+        ));
+        partitions.push(PartitionRow {
+            epoch: row.epoch,
+            current: row.current,
+            next: row.next,
+        });
+    }
     let nodes = nodes(rows)?;
     Ok(ClusterAnswer {
         cluster: cluster.cluster,
@@ -41,6 +48,8 @@ pub(super) fn get(rows: &Rows<'_>) -> Result<ClusterAnswer, ApplyError> {
         time_ms: counters.time_ms,
         clock_suspended: counters.clock_suspended,
         nodes,
+        leaving: cluster.leaving,
+        moves,
     })
 }
 

@@ -122,6 +122,7 @@ fn condemned(
             domain: key.chunk.domain.0,
             sha256: key.chunk.sha256.0.to_vec().into(),
             incarnation: key.incarnation.to_bytes().to_vec().into(),
+            disks: row.disks,
         };
         if row.deleting {
             answer.deleting.push(item);

@@ -11,7 +11,7 @@ use cairn_wire::metadata::{
 
 use super::{QueryError, Rows};
 use crate::apply::ApplyError;
-use crate::keyspace::chunk::{ChunkKey, ChunkState};
+use crate::keyspace::chunk::{ChunkKey, ChunkRow, ChunkState};
 use crate::keyspace::manifest::{PageKey, PagePart};
 use crate::keyspace::object::{ObjectKey, ObjectRow};
 
@@ -124,19 +124,25 @@ pub(super) fn chunks(rows: &Rows<'_>, query: &GetChunks) -> Result<ChunksAnswer,
         let Some(row) = rows.get(&ChunkKey(id))? else {
             continue;
         };
-        answer.chunks.push(Chunk {
-            live: row.state() == ChunkState::Live,
-            sha256: asked.sha256.clone(),
-            incarnation: row.incarnation,
-            coding: row.coding,
-            length: row.length,
-            crc64nvme: row.crc64nvme,
-            table_digest: row.table_digest,
-            refs: row.refs,
-            suspect: row.suspect,
-            debt: row.debt,
-            domain: asked.domain,
-        });
+        answer.chunks.push(chunk(id, row));
     }
     Ok(answer)
+}
+
+/// A chunk's row as it is told.
+pub(super) fn chunk(id: ChunkId, row: ChunkRow) -> Chunk {
+    Chunk {
+        live: row.state() == ChunkState::Live,
+        sha256: id.sha256.0.to_vec().into(),
+        incarnation: row.incarnation,
+        coding: row.coding,
+        length: row.length,
+        crc64nvme: row.crc64nvme,
+        table_digest: row.table_digest,
+        refs: row.refs,
+        suspect: row.suspect,
+        debt: row.debt,
+        domain: id.domain.0,
+        suspicions: row.suspicions,
+    }
 }

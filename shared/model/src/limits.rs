@@ -79,6 +79,18 @@ pub const PAGE_PARTS_MAX: usize = 64;
 pub const ABORT_PARTS_PER_ENTRY: usize = 64;
 /// Outcomes and staged manifests of an ended session forgotten by one entry.
 pub const END_ROWS_PER_ENTRY: usize = 1_024;
+/// Changes of a partition's row it keeps to tell where shards of open sessions were written.
+pub const PAST_PLACES_MAX: usize = 64;
+/// Slots that move off lost disks at once.
+pub const MOVES_URGENT_MAX: usize = 1_024;
+/// Slots that move for any other reason at once: during a move readers may have to ask two disks.
+pub const MOVES_MAX: usize = 64;
+/// Chunks in debt or of moving slots in one answer.
+pub const CHUNK_PAGE_MAX: u32 = 512;
+/// Chunk rows looked at for one answer.
+pub const CHUNK_SCAN_MAX: usize = 8_192;
+/// Disks an orphan is found on besides its partition's that one entry names.
+pub const ORPHAN_DISKS_MAX: usize = 8;
 /// Condemned writings in one delete entry.
 pub const DELETE_CHUNKS_PER_ENTRY: usize = 512;
 /// Pages of one manifest: a 50 TiB object of default chunks, and room for 1 MiB ones of smaller.
@@ -209,6 +221,9 @@ const _: () = {
     assert!(ABORT_PARTS_PER_ENTRY * ROW_EXTENTS_MAX <= ENTRY_CHUNK_COUNTERS_MAX);
     assert!(DELETE_CHUNKS_PER_ENTRY <= ENTRY_CHUNK_COUNTERS_MAX);
     assert!(DELETE_CHUNKS_PER_ENTRY * 128 < ENTRY_LEN_MAX as usize);
+    assert!(DELETE_CHUNKS_PER_ENTRY * (128 + 20 * ORPHAN_DISKS_MAX) < ENTRY_LEN_MAX as usize);
+    // A chunk and a debt for each of its shards.
+    assert!(CHUNK_PAGE_MAX as usize * (256 + 64 * SHARDS_MAX as usize) < RPC_ANSWER_LEN_MAX);
     assert!(PAGE_EXTENTS_MAX <= ENTRY_CHUNK_COUNTERS_MAX);
     assert!(STAGE_EXTENTS_MAX <= PAGE_EXTENTS_MAX);
     // A staged extent is at most 200 bytes of entry.

@@ -3,6 +3,7 @@
 mod crash;
 mod liars;
 mod orders;
+mod quic;
 mod real;
 mod rig;
 mod swap;

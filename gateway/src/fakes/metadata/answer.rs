@@ -84,6 +84,9 @@ impl State {
                 open: self.open.iter().copied().collect(),
                 last: self.last_session,
             }),
+            Query::GetDebt(_) | Query::GetChunkRows(_) => {
+                Answer::ChunkPage(wire::ChunkPage::default())
+            }
             Query::GetGarbage(_) => Answer::Garbage(wire::GarbageAnswer::default()),
         }
     }

@@ -48,6 +48,7 @@ fn condemned(state: &State) -> Vec<Condemned> {
             domain: key.chunk.domain.0,
             sha256: key.chunk.sha256.0.to_vec().into(),
             incarnation: key.incarnation.to_bytes().to_vec().into(),
+            disks: Vec::new(),
         })
         .collect()
 }
@@ -194,6 +195,7 @@ fn an_orphan_is_one_that_no_row_knows_and_whose_session_has_ended() {
         domain: 1,
         sha256: vec![name; 32].into(),
         incarnation: incarnation.clone(),
+        disks: Vec::new(),
     };
     let orphans = vec![
         orphan(1, &known),

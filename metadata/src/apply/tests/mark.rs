@@ -10,6 +10,7 @@ use super::State;
 use crate::keyspace::bucket::BucketKey;
 use crate::keyspace::chunk::{ChunkKey, ChunkState};
 use crate::keyspace::condemned::CondemnedKey;
+use crate::keyspace::debt::{DebtKey, DiskDebtKey, SlotDebtKey};
 use crate::keyspace::lease::{LeaseEndKey, LeaseKey};
 use crate::keyspace::manifest::{ManifestKey, PageKey, ReleaseKey};
 use crate::keyspace::object::ObjectKey;
@@ -53,6 +54,7 @@ pub(crate) fn check(state: &State) {
     held.manifests.retain(|_, rows| *rows > 1);
     assert_eq!(shared, held.manifests, "rows that hold one manifest");
     hold_leases(state, &mut held.chunks);
+    owe(state);
     compare(state, held.chunks);
 }
 
@@ -76,6 +78,46 @@ fn hold_leases(state: &State, refs: &mut BTreeMap<Vec<u8>, u64>) {
     for (key, _) in leases {
         *refs.entry(key.0.sha256.0.to_vec()).or_default() += 1;
     }
+}
+
+/// The index of debt says what a scan of the chunk rows says: each Live row that owes or is suspect
+/// exactly once, each owed slot, each disk its debt names.
+pub(super) fn owe(state: &State) {
+    let (mut rows, mut slots, mut disks) = (vec![], vec![], vec![]);
+    for (key, row) in state.rows_of::<ChunkKey>() {
+        let missing = row.debt.len() + usize::from(row.suspect);
+        if row.state() != ChunkState::Live || missing == 0 {
+            continue;
+        }
+        let parity = row.coding.unwrap().parity as usize;
+        rows.push((u8::try_from(parity.saturating_sub(missing)).unwrap(), key.0));
+        let place = Incarnation::from_bytes(&row.incarnation)
+            .unwrap()
+            .partition(32);
+        for debt in &row.debt {
+            slots.push((u8::try_from(debt.shard).unwrap(), place, key.0));
+            for disk in [&debt.disk, &debt.found] {
+                disks.extend((!disk.is_empty()).then(|| (disk.to_vec(), key.0)));
+            }
+        }
+    }
+    rows.sort_unstable();
+    slots.sort_unstable();
+    disks.sort_unstable();
+    disks.dedup();
+    let kept = state.rows_of::<DebtKey>().into_iter();
+    assert_eq!(
+        kept.map(|(key, _)| (key.spare, key.chunk))
+            .collect::<Vec<_>>(),
+        rows,
+        "rows in debt"
+    );
+    let kept = state.rows_of::<SlotDebtKey>().into_iter();
+    let kept = kept.map(|(key, _)| (key.shard, key.place, key.chunk));
+    assert_eq!(kept.collect::<Vec<_>>(), slots, "debt by slot");
+    let kept = state.rows_of::<DiskDebtKey>().into_iter();
+    let kept = kept.map(|(key, _)| (key.disk.to_vec(), key.chunk));
+    assert_eq!(kept.collect::<Vec<_>>(), disks, "debt by disk");
 }
 
 /// Parts inside pages may themselves name pages that sort before their page.
@@ -161,6 +203,20 @@ fn compare(state: &State, mut refs: BTreeMap<Vec<u8>, u64>) {
             .iter()
             .all(|(key, row)| key.0 == row.id)
     );
+}
+
+#[test]
+#[should_panic(expected = "rows in debt")]
+fn the_mark_sees_a_row_that_is_not_in_the_index() {
+    use crate::keyspace::KeyKind as _;
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let put = state.put(session, "a", &[1]);
+    state.done_in(session, put);
+    let (key, mut row) = state.rows_of::<ChunkKey>().remove(0);
+    row.suspect = true;
+    state.rows.insert(key.encode(), ChunkKey::encode_row(&row));
+    check(&state);
 }
 
 #[test]

@@ -258,6 +258,7 @@ fn the_first_table_is_placed_once_on_members_alone() {
     let place = |slots: &[u8]| {
         Command::PlaceTable(PlaceTable {
             slots: Bytes::copy_from_slice(slots),
+            disks: Vec::new(),
         })
     };
     let good = [0, 0, 0, 1, 0, 2].repeat(4);

@@ -118,6 +118,7 @@ fn a_pin_holds_what_a_read_needs_until_its_own_session_ends() {
             domain: 1,
             sha256: key.chunk.sha256.0.to_vec().into(),
             incarnation: key.incarnation.to_bytes().to_vec().into(),
+            disks: Vec::new(),
         })
         .collect();
     assert_eq!(items.len(), 2);
