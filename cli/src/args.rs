@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Gateway(GatewayArgs),
     /// A one-time token for a node to join a cluster.
     Token(TokenArgs),
+    /// Whether a process works; for whoever watches it. Exit code 0: yes, 1: no, and why.
+    Health(HealthArgs),
     /// For people who want to see it work.
     #[command(subcommand)]
     Dev(DevCommand),
@@ -202,6 +204,25 @@ pub(crate) struct TokenArgs {
     pub(crate) output: Option<PathBuf>,
 }
 
+#[derive(Debug, Parser)]
+pub(crate) struct HealthArgs {
+    /// Address of a server or a gateway.
+    #[arg(long, default_value = "http://127.0.0.1:9000", env = "CAIRN_ENDPOINT")]
+    pub(crate) endpoint: String,
+    /// Only whether it answers at all: not whether metadata and disks do.
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Certificates to trust (PEM) where the address is https.
+    #[arg(long, value_name = "FILE", env = "CAIRN_CACERT")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Take any certificate. Nothing secret is sent: for a check of one's own port.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Ask not at the address but, over QUIC, the storage node whose first directory this is.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["live", "insecure"])]
+    pub(crate) node: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DevCommand {
     /// A whole cluster of real processes on this machine, until Ctrl-C.
@@ -348,6 +369,8 @@ fn parse_domain(text: &str) -> Result<String, String> {
     Ok(name)
 }
 
+#[cfg(test)]
+mod containers;
 #[cfg(test)]
 mod tests {
     use super::*;
