@@ -2,6 +2,7 @@
 
 mod cluster;
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as SigningCredentials;
@@ -168,7 +169,12 @@ fn roots(args: &AdminArgs) -> Result<Vec<Certificate<'static>>, Fatal> {
     let missing = "https needs --cacert, or --dir of a server with --tls-self-signed";
     let path = args.cacert.clone().or(kept);
     let path = path.ok_or_else(|| Fatal::new(&args.endpoint, missing))?;
-    let bytes = certificate::contents(&path)?;
+    certificates(&path)
+}
+
+/// The certificates in a PEM file.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Fatal> {
+    let bytes = certificate::contents(path)?;
     let fail = |error: &dyn std::fmt::Display| Fatal::new(path.display(), error);
     let mut roots = Vec::new();
     for item in parse_pem(&bytes) {

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Gateway(GatewayArgs),
     /// A one-time token for a node to join a cluster.
     Token(TokenArgs),
+    /// Whether a process works; for whoever watches it. Exit code 0: yes, 1: no, and why.
+    Health(HealthArgs),
     /// For people who want to see it work.
     #[command(subcommand)]
     Dev(DevCommand),
@@ -200,6 +202,25 @@ pub(crate) struct TokenArgs {
     /// Write it to this file, for its owner alone, and not to the terminal.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct HealthArgs {
+    /// Address of a server or a gateway.
+    #[arg(long, default_value = "http://127.0.0.1:9000", env = "CAIRN_ENDPOINT")]
+    pub(crate) endpoint: String,
+    /// Only whether it answers at all: not whether metadata and disks do.
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Certificates to trust (PEM) where the address is https.
+    #[arg(long, value_name = "FILE", env = "CAIRN_CACERT")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Take any certificate. Nothing secret is sent: for a check of one's own port.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Ask not at the address but, over QUIC, the storage node whose first directory this is.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["live", "insecure"])]
+    pub(crate) node: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -389,6 +410,8 @@ fn parse_domain(text: &str) -> Result<String, String> {
     Ok(name)
 }
 
+#[cfg(test)]
+mod containers;
 #[cfg(test)]
 mod tests {
     use super::*;
