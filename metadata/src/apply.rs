@@ -24,6 +24,7 @@ use crate::keyspace::RowError;
 use crate::keyspace::cluster::{ClusterKey, ClusterRow};
 use crate::keyspace::session::{OutcomeKey, SessionKey};
 
+mod adoptions;
 mod buckets;
 mod chunks;
 mod cluster;
@@ -225,6 +226,7 @@ fn run(txn: &mut Transaction<'_>, context: &Context, command: Command) -> Result
         Command::AddDisks(command) => nodes::add_disks(txn, context, command),
         Command::PlaceTable(command) => nodes::place(txn, context, &command),
         Command::PinRead(command) => pins::pin(txn, context, &command),
+        Command::AdoptStaged(command) => adoptions::adopt(txn, context, &command),
         Command::MarkSuspect(command) => chunks::mark_suspect(txn, &command),
         Command::PutLeases(command) => leases::put(txn, context, command),
         Command::ExpireLeases(_) => leases::expire(txn, context),
