@@ -64,10 +64,6 @@ impl State {
                 Answer::Object(wire::ObjectAnswer { object })
             }
             Query::ListObjects(list) => Answer::List(self.list_objects(&list)),
-            Query::GetMembers(_) => Answer::Members(wire::MembersAnswer {
-                nodes: self.cluster.nodes.clone(),
-                disks: self.cluster.disks.clone(),
-            }),
             Query::GetPages(get) => Answer::Pages(self.get_pages(&get)),
             Query::GetChunks(get) => {
                 let row = |key: wire::ChunkKey| self.chunks.get(&(key.domain, key.sha256)).cloned();
