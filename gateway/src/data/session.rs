@@ -164,7 +164,12 @@ impl Entered {
     /// # Errors
     /// See [`CommitError`]; `Unknown` after a bounded time, while the resolving goes on behind.
     pub(crate) async fn propose(&self, command: Command) -> Result<wire::Reply, CommitError> {
-        self.wait_for(command, tuning::RESOLVE_PATIENCE).await
+        let outcome = self.wait_for(command, tuning::RESOLVE_PATIENCE);
+        tokio::select! {
+            biased;
+            outcome = outcome => outcome,
+            () = self.sessions.clock.sleep(tuning::OUTCOME_WAIT) => Err(CommitError::Unknown),
+        }
     }
 
     /// The same for a step of something long, which nobody waits for to be answered: it is given up
@@ -343,22 +348,26 @@ impl Sessions {
         }
     }
 
-    /// A session begun with an unknown outcome is never used; the leader lets it expire.
+    /// A session begun with an unknown outcome is never used, another is begun; the leader lets it
+    /// expire.
     async fn begin(&self) -> Result<Arc<Session>, CommitError> {
         let command = Command::BeginSession(wire::BeginSession {
             gateway: self.gateway.clone(),
         });
-        let begun = self.clock.monotonic();
         let mut backoff = Backoff::new();
         let mut attempt = 1;
+        let deadline = self.metadata.deadline();
         loop {
+            // Its age counts from before it was asked for.
+            let begun = self.clock.monotonic();
             let sent = self.metadata.propose(0, 0, command.clone()).await;
             let error = match sent.map_err(commit_error).and_then(check) {
                 Ok(reply) => return self.session(reply.number, begun),
                 Err(error) => error,
             };
-            if attempt == tuning::METADATA_ATTEMPTS || !matches!(error, CommitError::Unavailable(_))
-            {
+            let again = matches!(error, CommitError::Unavailable(_) | CommitError::Unknown);
+            let last = attempt == tuning::METADATA_ATTEMPTS || self.metadata.is_past(deadline);
+            if last || !again {
                 return Err(CommitError::Unavailable(error.to_string()));
             }
             attempt += 1;
