@@ -8,6 +8,7 @@ use super::bucket::{BucketKey, BucketNameKey, DeadBucketKey};
 use super::chunk::{ChunkKey, ChunkRow};
 use super::cluster::{ClusterKey, CountersKey, SettingsKey};
 use super::condemned::CondemnedKey;
+use super::debt::{DebtKey, DebtMark, DiskDebtKey, SlotDebtKey, marks};
 use super::lease::{LeaseEndKey, LeaseKey};
 use super::manifest::{ManifestKey, PageKey, ReleaseKey};
 use super::node::{JoinTokenKey, NodeKey};
@@ -69,6 +70,9 @@ proptest! {
             round_trip(&PinKey { target, session: number });
             round_trip(&SessionPinKey { session: number, target });
         }
+        round_trip(&DebtKey { spare: digest[0], chunk });
+        round_trip(&SlotDebtKey { shard: digest[0], place: small, chunk });
+        round_trip(&DiskDebtKey { disk: stamp, chunk });
         round_trip(&LeaseKey(chunk));
         round_trip(&LeaseEndKey { end_ms: number, chunk });
         let incarnation = Incarnation { group: 1, generation: 2, session: SessionId(3), counter: u64::from(small) };
@@ -84,6 +88,20 @@ proptest! {
         prop_assert_eq!(row(&a, va).cmp(&row(&b, vb)), expected);
         prop_assert_eq!(row(&a, va).starts_with(&ObjectKey::keys_with(1, &b)), a.starts_with(&b));
         prop_assert_eq!(row(&a, va).starts_with(&ObjectKey::versions_of(1, &b)), a == b);
+    }
+
+    #[test]
+    fn the_debt_of_a_slot_is_one_range_whatever_the_number_of_partitions(
+        bits in 1_u32..=16, place: u32, shard: u8, other: u8, partition: u32, digest: [u8; 32],
+    ) {
+        let partition = partition >> (32 - bits);
+        let chunk = ChunkId { domain: DomainId(1), sha256: Sha256(digest) };
+        let key = SlotDebtKey { shard: other, place, chunk }.encode();
+        let inside = std::ops::RangeBounds::contains(&SlotDebtKey::of(partition, bits, shard), &key);
+        prop_assert_eq!(inside, shard == other && place >> (32 - bits) == partition);
+        let own = SlotDebtKey { shard, place, chunk }.encode();
+        let range = SlotDebtKey::of(place >> (32 - bits), bits, shard);
+        prop_assert!(std::ops::RangeBounds::contains(&range, &own));
     }
 
     #[test]
@@ -114,6 +132,44 @@ proptest! {
             let _no_panic = ChunkKey::decode_row(&value);
         }
     }
+}
+
+#[test]
+fn the_most_endangered_chunk_sorts_first() {
+    use cairn_wire::metadata::Debt;
+    let chunk = ChunkId {
+        domain: DomainId(9),
+        sha256: Sha256([0; 32]),
+    };
+    let row = |parity: u32, debts: u32, suspect: bool| ChunkRow {
+        coding: Some(cairn_wire::metadata::Coding {
+            data: 4,
+            parity,
+            cell: 65_536,
+            layout: 1,
+        }),
+        debt: (0..debts)
+            .map(|shard| Debt {
+                shard,
+                disk: vec![1; 16].into(),
+                found: Bytes::new(),
+            })
+            .collect(),
+        suspect,
+        ..ChunkRow::default()
+    };
+    let spare = |row: ChunkRow| {
+        let first = marks(chunk, &row).first().copied();
+        match first {
+            Some(DebtMark::Chunk(key)) => Some(key.spare),
+            _ => None,
+        }
+    };
+    assert_eq!(spare(row(2, 0, false)), None);
+    assert_eq!(spare(row(2, 0, true)), Some(1));
+    assert_eq!(spare(row(2, 1, false)), Some(1));
+    assert_eq!(spare(row(2, 2, true)), Some(0), "never below none");
+    assert_eq!(spare(row(3, 1, false)), Some(2));
 }
 
 #[test]
