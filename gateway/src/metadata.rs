@@ -216,3 +216,88 @@ queries! {
     /// A page of parts.
     parts(ListParts) -> Parts: wire::PartsAnswer;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+    use async_trait::async_trait;
+    use cairn_world::WallMillis;
+
+    use super::*;
+
+    /// Time that passes only where somebody waits.
+    #[derive(Debug, Default)]
+    struct Millis(AtomicU64);
+
+    impl Clock for Millis {
+        fn monotonic(&self) -> Duration {
+            Duration::from_millis(self.0.load(Ordering::SeqCst))
+        }
+
+        fn wall(&self) -> WallMillis {
+            1_795_000_000_000
+        }
+
+        fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            let millis = u64::try_from(duration.as_millis()).unwrap();
+            if duration < tuning::METADATA_PATIENCE {
+                self.0.fetch_add(millis, Ordering::SeqCst);
+                return Box::pin(std::future::ready(()));
+            }
+            Box::pin(std::future::pending())
+        }
+    }
+
+    /// Nobody leads, and finding that out takes its time.
+    #[derive(Debug)]
+    struct Minority {
+        clock: Arc<Millis>,
+        takes: u64,
+        asked: AtomicU32,
+    }
+
+    #[async_trait]
+    impl MetadataService for Minority {
+        async fn propose(
+            &self,
+            _session: u64,
+            _operation: u64,
+            _command: Command,
+        ) -> Result<wire::Reply, MetadataError> {
+            Err(MetadataError::Unavailable("no quorum".to_owned()))
+        }
+
+        async fn query(&self, _query: wire::Query) -> Result<wire::Answer, MetadataError> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            self.clock.0.fetch_add(self.takes, Ordering::SeqCst);
+            Err(MetadataError::Unavailable("no quorum".to_owned()))
+        }
+
+        async fn keep_alive(&self, _sessions: &[u64]) -> Result<(), MetadataError> {
+            Err(MetadataError::Unavailable("no quorum".to_owned()))
+        }
+    }
+
+    async fn sends(takes: u64) -> (u32, Duration) {
+        let clock = Arc::new(Millis::default());
+        let minority = Arc::new(Minority {
+            clock: Arc::clone(&clock),
+            takes,
+            asked: AtomicU32::new(0),
+        });
+        let metadata = Metadata::new(Arc::clone(&minority) as _, Arc::clone(&clock) as _);
+        let refused = metadata.users(wire::ListUsers {}).await;
+        assert!(matches!(refused, Err(QueryError::Unavailable(_))));
+        (minority.asked.load(Ordering::SeqCst), clock.monotonic())
+    }
+
+    #[tokio::test]
+    async fn a_query_that_waited_long_is_not_sent_again() {
+        let (asked, waited) = sends(4_000).await;
+        assert_eq!(asked, 3);
+        assert!(waited < tuning::METADATA_PATIENCE * 2, "{waited:?}");
+        assert_eq!(sends(1).await.0, tuning::METADATA_ATTEMPTS);
+    }
+}

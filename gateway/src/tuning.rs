@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-/// Longest wait for one answer of the metadata.
+/// Longest wait for one answer of the metadata; a query that has waited this long in all its sends
+/// is not sent again: a gateway cut off with a minority says so while its client still listens.
 pub(crate) const METADATA_PATIENCE: Duration = Duration::from_secs(10);
 /// Sends of one metadata call that found no leader or nobody at all.
 pub(crate) const METADATA_ATTEMPTS: u32 = 12;

@@ -29,8 +29,8 @@ const HOSTS: u8 = 8;
 const PORT: u16 = 9_100;
 /// How long the majority may take to go on, or everyone after the cut.
 const TAKEOVER: Duration = Duration::from_secs(20);
-/// How long a minority may take to refuse.
-const REFUSAL: Duration = Duration::from_secs(15);
+/// How long a minority may take to refuse: what a client of S3 waits for an answer.
+const REFUSAL: Duration = Duration::from_secs(60);
 /// How long players wait for an answer.
 const PLAYER_PATIENCE: Duration = Duration::from_secs(4);
 

@@ -16,7 +16,7 @@ mod member;
 mod whole;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -343,28 +343,4 @@ pub fn with_credentials() -> Vec<String> {
 pub fn home() -> TempDir {
     let mut builder = tempfile::Builder::new();
     builder.prefix("cairn-cluster-").tempdir().expect("a home")
-}
-
-/// Bytes that the files below a directory take on disk.
-///
-/// # Panics
-/// Where it cannot be read.
-#[must_use]
-pub fn disk_usage(directory: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt as _;
-    let mut open = vec![directory.to_owned()];
-    let mut total = 0;
-    while let Some(folder) = open.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            match entry.metadata() {
-                Ok(found) if found.is_dir() => open.push(entry.path()),
-                Ok(found) => total += found.blocks() * 512,
-                Err(_) => {}
-            }
-        }
-    }
-    total
 }

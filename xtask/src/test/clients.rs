@@ -14,11 +14,13 @@ use crate::subprocess::{Finished, on_path, run_quiet, run_shown};
 const PIP: [&str; 2] = ["awscli==1.46.2", "boto3==1.44.5"];
 
 /// (file that shows it is there, Debian package).
-const APT: [(&str, &str); 4] = [
+const APT: [(&str, &str); 6] = [
     ("/usr/bin/aws", "awscli"),
     ("/usr/bin/s3cmd", "s3cmd"),
     ("/usr/bin/curl", "curl"),
     ("/usr/bin/strace", "strace"),
+    ("/usr/sbin/ip", "iproute2"),
+    ("/usr/sbin/nft", "nftables"),
 ];
 
 pub(super) fn install(bench: &Bench<'_>) -> Tally {
