@@ -1,5 +1,8 @@
 //! `cairn admin`: a client of the JSON API under `/v1`, signed with the root credentials.
 
+mod cluster;
+
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as SigningCredentials;
@@ -14,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use ureq::http;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
-use crate::args::{AdminArgs, AdminCommand, ClockCommand, UserCommand};
+use crate::args::{AdminArgs, AdminCommand, ClockCommand, NodeCommand, UserCommand};
 use crate::credentials::Credentials;
 use crate::{Fatal, certificate, console};
 
@@ -66,6 +69,9 @@ pub(crate) fn run(args: AdminArgs) -> Result<(), Fatal> {
     let client = Client::new(&args)?;
     match args.command {
         AdminCommand::User(command) => user(&client, command),
+        AdminCommand::Cluster => cluster::show(&client),
+        AdminCommand::Disk(command) => cluster::disk(&client, &command),
+        AdminCommand::Node(NodeCommand::Remove { id }) => cluster::remove_node(&client, &id),
         AdminCommand::Clock(ClockCommand::Show) => clock(&client, "GET", "/v1/clock"),
         AdminCommand::Clock(ClockCommand::Accept) => clock(&client, "POST", "/v1/clock/accept"),
     }
@@ -163,7 +169,12 @@ fn roots(args: &AdminArgs) -> Result<Vec<Certificate<'static>>, Fatal> {
     let missing = "https needs --cacert, or --dir of a server with --tls-self-signed";
     let path = args.cacert.clone().or(kept);
     let path = path.ok_or_else(|| Fatal::new(&args.endpoint, missing))?;
-    let bytes = certificate::contents(&path)?;
+    certificates(&path)
+}
+
+/// The certificates in a PEM file.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Fatal> {
+    let bytes = certificate::contents(path)?;
     let fail = |error: &dyn std::fmt::Display| Fatal::new(path.display(), error);
     let mut roots = Vec::new();
     for item in parse_pem(&bytes) {

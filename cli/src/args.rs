@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Gateway(GatewayArgs),
     /// A one-time token for a node to join a cluster.
     Token(TokenArgs),
+    /// Whether a process works; for whoever watches it. Exit code 0: yes, 1: no, and why.
+    Health(HealthArgs),
     /// For people who want to see it work.
     #[command(subcommand)]
     Dev(DevCommand),
@@ -202,6 +204,25 @@ pub(crate) struct TokenArgs {
     pub(crate) output: Option<PathBuf>,
 }
 
+#[derive(Debug, Parser)]
+pub(crate) struct HealthArgs {
+    /// Address of a server or a gateway.
+    #[arg(long, default_value = "http://127.0.0.1:9000", env = "CAIRN_ENDPOINT")]
+    pub(crate) endpoint: String,
+    /// Only whether it answers at all: not whether metadata and disks do.
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Certificates to trust (PEM) where the address is https.
+    #[arg(long, value_name = "FILE", env = "CAIRN_CACERT")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Take any certificate. Nothing secret is sent: for a check of one's own port.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Ask not at the address but, over QUIC, the storage node whose first directory this is.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["live", "insecure"])]
+    pub(crate) node: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DevCommand {
     /// A whole cluster of real processes on this machine, until Ctrl-C.
@@ -253,6 +274,47 @@ pub(crate) enum AdminCommand {
     /// The store's own time.
     #[command(subcommand)]
     Clock(ClockCommand),
+    /// Nodes and disks, and how they are.
+    Cluster,
+    /// Disks that come and go.
+    #[command(subcommand)]
+    Disk(DiskCommand),
+    /// Nodes that go.
+    #[command(subcommand)]
+    Node(NodeCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DiskCommand {
+    /// Empty a disk onto the others, so that it can be taken out. It is read from meanwhile.
+    Leave {
+        /// Its id, as `cluster` shows it.
+        id: String,
+    },
+    /// A disk is gone for ever: make what it held anew on the others.
+    Lost {
+        /// Its id.
+        id: String,
+    },
+    /// A disk that was to leave stays.
+    Stay {
+        /// Its id.
+        id: String,
+    },
+    /// Forget a disk that nothing names any more.
+    Remove {
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Forget a node that has no disks; it is not let in any more.
+    Remove {
+        /// Its id, as `cluster` shows it.
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -348,6 +410,8 @@ fn parse_domain(text: &str) -> Result<String, String> {
     Ok(name)
 }
 
+#[cfg(test)]
+mod containers;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! The only place that prints. Results go to standard output, logs and errors to standard error.
 
+use std::io::Write as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// Logs to standard error; `CAIRN_LOG` filters (default `info`, of openraft only errors), `CAIRN_LOG_FORMAT=json` for machines.
@@ -16,10 +18,9 @@ pub(crate) fn init_logs() {
     }
 }
 
-/// A line for the person at the terminal.
-#[expect(clippy::print_stdout, reason = "the program's own output")]
+/// A line for the person at the terminal. Who stopped reading (`| head`) is no reason to fail.
 pub(crate) fn line(text: impl std::fmt::Display) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
 /// Why the program ends.

@@ -13,6 +13,7 @@ mod credentials;
 mod dev;
 mod files;
 mod gateway;
+mod health;
 mod houses;
 mod identity;
 mod member;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::StorageNode(arguments) => block_on(storage_node::run(arguments)),
         Command::Gateway(arguments) => block_on(gateway::run(arguments)),
         Command::Token(arguments) => block_on(token::run(arguments)),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Dev(DevCommand::Cluster(arguments)) => dev::cluster(&arguments),
         Command::Admin(arguments) => admin::run(arguments),
     };

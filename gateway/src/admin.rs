@@ -3,6 +3,7 @@
 //! Errors are `{"error":{"code","message","details"}}`.
 
 pub(crate) mod clock;
+pub(crate) mod cluster;
 pub(crate) mod users;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   request ── id ── router ─┬─ /health/live  /health/ready  /metrics
-//!                            ├─ /v1/users  /v1/clock
+//!                            ├─ /v1/users  /v1/clock  /v1/cluster  /v1/disks  /v1/nodes
 //!                            ├─ /cas/...          the chunk API
 //!                            └─ S3 pipeline
 //!           <── x-amz-request-id, x-amz-id-2, Server, Date ──┘
@@ -47,6 +47,11 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/v1/users", get(admin::users::list).post(admin::users::add))
         .route("/v1/users/{access_key}", delete(admin::users::remove))
+        .route("/v1/cluster", get(admin::cluster::show))
+        .route("/v1/disks/{id}", delete(admin::cluster::remove_disk))
+        .route("/v1/disks/{id}/leave", post(admin::cluster::leave))
+        .route("/v1/disks/{id}/stay", post(admin::cluster::stay))
+        .route("/v1/nodes/{id}", delete(admin::cluster::remove_node))
         .route("/v1/clock", get(admin::clock::show))
         .route("/v1/clock/accept", post(admin::clock::accept))
         .route("/v1/{*rest}", any(admin::not_found))

@@ -175,6 +175,8 @@ macro_rules! queries {
 queries! {
     /// Disks, classes, partitions.
     cluster(GetCluster) -> Cluster: wire::ClusterAnswer;
+    /// What nodes said of themselves lately.
+    status(GetStatus) -> Status: wire::StatusAnswer;
     /// A user by access key, or none.
     user(GetUser) -> Users: wire::UsersAnswer;
     /// All users.

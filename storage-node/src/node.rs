@@ -24,13 +24,14 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::background::Progress;
 use crate::format::Shape;
 use crate::settings::{Drive, Settings};
-use crate::tuning::{OPEN_UPLOADS, REBUILDS};
+use crate::tuning::OPEN_UPLOADS;
 use crate::volume::{
     Damage, IndexEngine, Job, OpenError, Purpose, Reservation, ScrubCounts, Volume,
 };
 use care::Care;
 use partitions::{Access, Partitions};
 pub use partitions::{PlacementNews, RowNews};
+use repair::Rebuilds;
 pub(crate) use repair::{Repair, Standing};
 pub use report::{DiskReport, DiskState, DiskStatus};
 use threads::DiskThreads;
@@ -56,7 +57,7 @@ struct OpenDisk {
     position: usize,
     volume: Arc<Volume>,
     uploads: Arc<Semaphore>,
-    rebuilds: Arc<Semaphore>,
+    rebuilds: Rebuilds,
     care: Arc<Care>,
     /// `None` inline.
     threads: Option<DiskThreads>,
@@ -135,7 +136,7 @@ impl StorageNode {
             position,
             volume,
             uploads: Arc::new(Semaphore::new(OPEN_UPLOADS)),
-            rebuilds: Arc::new(Semaphore::new(REBUILDS)),
+            rebuilds: Rebuilds::default(),
             care,
             threads,
         };

@@ -3,7 +3,7 @@
 //! ```text
 //!   order (from the chunk's row: the authority)
 //!     │
-//!   on the disk? every cell read and checked ──► Found
+//!   on the disk? every cell read and checked ──► Found     (thorough: parity compared with the data too)
 //!     │ no, or not good
 //!   a few stripes at a time:
 //!     sources, best first ─ cells ─ StripeDecoder (the table with the order's digest) ─ one cell each
@@ -19,6 +19,7 @@
 mod attempt;
 mod sources;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -58,18 +59,13 @@ impl Rebuilder {
     async fn write(
         &self,
         repair: &Repair,
-        mut sources: Sources,
+        sources: &mut Sources,
         former: Option<Entry>,
     ) -> Result<(), ShardError> {
-        let order = sources.order().clone();
-        let stripes = order.coding.stripes(order.chunk_len);
-        let step = (REBUILD_WINDOW / order.coding.stripe_len()).max(1);
         let mut upload = None;
-        let mut first = 0;
-        while first < stripes {
+        for window in windows(sources.order()) {
             repair.give_way(self.clock.as_ref()).await;
-            let end = (first + step).min(stripes);
-            let cells = sources.cells(first..end).await?;
+            let cells = sources.cells(window).await?;
             // No room is taken before something is there to write.
             let mut open = match upload.take() {
                 Some(open) => open,
@@ -77,7 +73,6 @@ impl Rebuilder {
             };
             open.write(&cells).await?;
             upload = Some(open);
-            first = end;
         }
         let (Some(upload), Some(table)) = (upload, sources.table()) else {
             return Err(ShardError::Refused("no chunk is empty"));
@@ -85,6 +80,65 @@ impl Rebuilder {
         let held = repair.hold(upload, table).await?;
         repair.swap(held, former, self.clock.as_ref()).await
     }
+
+    /// Whether the record has what the sources' data gives.
+    async fn agrees(
+        &self,
+        repair: &Repair,
+        sources: &mut Sources,
+        entry: &Entry,
+    ) -> Result<bool, ShardError> {
+        for window in windows(sources.order()) {
+            repair.give_way(self.clock.as_ref()).await;
+            let expected = sources.cells(window.clone()).await?;
+            let found = repair.read(entry, window, false).await?;
+            // It was good a moment ago: it moved, or was deleted.
+            let found = found.map_err(ShardError::Unavailable)?;
+            if found.cells != expected {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn carry_out(&self, order: Rebuild) -> Result<Rebuilt, ShardError> {
+        let repair = self.node.repair(&order).await?;
+        let standing = repair.look(self.clock.as_ref()).await?;
+        let thorough = order.thorough && repair.is_parity();
+        let (former, why) = match &standing {
+            Standing::Good(_) if !thorough => return Ok(Rebuilt::Found),
+            Standing::Good(entry) => (Some(**entry), "parity is not what the data gives"),
+            Standing::Bad(entry, why) => (Some(**entry), why.as_str()),
+            Standing::Absent => (None, "missing"),
+        };
+        let is_bad = matches!(standing, Standing::Bad(..));
+        let clock = Arc::clone(&self.clock);
+        let mut sources = Sources::new(order, is_bad, &self.node, &self.routes, clock);
+        if let Standing::Good(entry) = &standing
+            && self.agrees(&repair, &mut sources, entry).await?
+        {
+            return Ok(Rebuilt::Found);
+        }
+        let Rebuild {
+            disk,
+            incarnation,
+            shard,
+            ..
+        } = *sources.order();
+        tracing::info!(%disk, %incarnation, shard, why, "a shard is made anew");
+        self.write(&repair, &mut sources, former).await?;
+        Ok(Rebuilt::Written)
+    }
+}
+
+/// The stripes of a chunk, a few at a time.
+fn windows(order: &Rebuild) -> impl Iterator<Item = Range<u64>> + Send + use<> {
+    let stripes = order.coding.stripes(order.chunk_len);
+    let step = (REBUILD_WINDOW / order.coding.stripe_len()).max(1);
+    (0..stripes.div_ceil(step)).map(move |number| {
+        let first = number * step;
+        first..(first + step).min(stripes)
+    })
 }
 
 /// An order that can be carried out at all.
@@ -108,22 +162,11 @@ impl ShardRebuild for Rebuilder {
     async fn rebuild(&self, order: Rebuild) -> Result<Rebuilt, ShardError> {
         check(&order)?;
         let (disk, incarnation, shard) = (order.disk, order.incarnation, order.shard);
-        let repair = self.node.repair(&order)?;
-        let (former, why) = match repair.look(self.clock.as_ref()).await? {
-            Standing::Good => return Ok(Rebuilt::Found),
-            Standing::Bad(entry, why) => (Some(*entry), why),
-            Standing::Absent => (None, "missing".to_owned()),
-        };
-        let clock = Arc::clone(&self.clock);
-        let sources = Sources::new(order, former.is_some(), &self.node, &self.routes, clock);
-        let written = self.write(&repair, sources, former).await;
-        match &written {
-            Ok(()) => tracing::info!(%disk, %incarnation, shard, why, "shard was made anew"),
-            Err(error) => {
-                tracing::warn!(%disk, %incarnation, shard, why, %error, "shard is not made anew");
-            }
+        let outcome = self.carry_out(order).await;
+        if let Err(error) = &outcome {
+            tracing::warn!(%disk, %incarnation, shard, %error, "a shard could not be made good");
         }
-        written.map(|()| Rebuilt::Written)
+        outcome
     }
 }
 

@@ -58,8 +58,10 @@ pub(crate) const IDLE_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// How often the caretaker gives way to foreground work before it takes its turn all the same.
 pub(crate) const GIVE_WAY: u32 = 50;
-/// Shards made anew on one disk at once.
+/// Shards made anew on one disk at once ...
 pub(crate) const REBUILDS: usize = 2;
+/// ... and orders for it in hand, those that wait included.
+pub(crate) const REBUILD_ORDERS: usize = 64;
 /// Bytes of the chunk that a rebuild has in hand: of its data cells, or one stripe.
 pub(crate) const REBUILD_WINDOW: u64 = 4 << 20;
 /// How long a rebuild waits for one source.

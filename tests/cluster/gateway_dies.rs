@@ -16,6 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[test]
 fn an_upload_cut_off_with_its_gateway_leaves_nothing() {
     let mut cluster = Cluster::start();
+    whole_uploads(&mut cluster);
+    multipart_upload(&mut cluster);
+}
+
+fn whole_uploads(cluster: &mut Cluster) {
     let (dying, other) = (cluster.client(0), cluster.client(1));
     make_bucket(&dying, BUCKET);
     let old = whole(1, 300_001);
@@ -61,11 +66,8 @@ fn nothing_was_left(client: &Client, old: &Content) {
 }
 
 /// Parts that one gateway has acknowledged are completed by the other.
-#[test]
-fn a_multipart_upload_survives_its_gateway() {
-    let mut cluster = Cluster::start();
+fn multipart_upload(cluster: &mut Cluster) {
     let (dying, other) = (cluster.client(0), cluster.client(1));
-    make_bucket(&dying, BUCKET);
     let created = dying.send(&Call::new("POST", &path("parts")).query("uploads", ""));
     let id = s3::upload_id(&created.expect("an answer")).expect("an upload id");
     let pieces = [(1, 5 << 20), (2, 5 << 20), (3, 70_000)].map(|(number, length)| Piece {

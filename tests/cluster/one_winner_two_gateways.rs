@@ -17,7 +17,7 @@ const ROUNDS: usize = 10;
 const STEPS: usize = 5;
 
 #[test]
-fn of_many_creators_one_wins_and_no_step_is_lost() {
+fn of_many_creators_one_wins_no_step_is_lost_and_one_order_explains_all() {
     let cluster = Cluster::start();
     let clients = cluster.clients();
     make_bucket(&clients[0], "rivals");
@@ -27,6 +27,7 @@ fn of_many_creators_one_wins_and_no_step_is_lost() {
         creations(&clients, &format!("rivals/{round}"), length);
     }
     counter(&clients);
+    order(&clients);
 }
 
 fn creations(clients: &[Client; GATEWAYS], path: &str, length: usize) {
@@ -108,17 +109,14 @@ fn step(client: &Client) -> bool {
     response.status == 200
 }
 
-#[test]
-fn what_clients_of_two_gateways_see_has_one_order() {
-    let cluster = Cluster::start();
-    let clients = cluster.clients();
+fn order(clients: &[Client; GATEWAYS]) {
     make_bucket(&clients[0], "order");
     let history = History::new("order");
     let seed = random::seed(0x0de);
-    let (score, ()) = play(&history, 8, &clients, seed, || {
+    let (score, ()) = play(&history, 8, clients, seed, || {
         std::thread::sleep(Duration::from_secs(8));
     });
-    for client in &clients {
+    for client in clients {
         history.read_everything(client).expect("a read");
     }
     assert_eq!(history.violations(), Vec::<String>::new(), "seed {seed}");

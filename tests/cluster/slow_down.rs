@@ -18,35 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CODED: [usize; 3] = [65_536, 300_001, 3 << 20];
 
 #[test]
-fn one_dead_node_stops_no_write() {
-    with_nodes_lost(1, Loss::Killed, |cluster, _| {
-        let mut later = Objects::new(&cluster.client(1), "later");
-        for index in 0..2 {
-            later.write(&cluster.client(index), &LENGTHS);
-        }
-        for client in cluster.clients() {
-            later.must_be_there(&client, PATIENCE, "written without a node");
-        }
-    });
+fn one_dead_node_stops_no_write_and_two_are_answered_with_slow_down() {
+    one_then_two(Loss::Killed);
 }
 
 #[test]
-fn one_frozen_node_stops_no_write() {
-    with_nodes_lost(1, Loss::Frozen, |cluster, _| {
-        let mut later = Objects::new(&cluster.client(1), "later");
-        later.write(&cluster.client(0), &LENGTHS);
-        later.must_be_there(&cluster.client(1), PATIENCE, "written past a frozen node");
-    });
-}
-
-#[test]
-fn two_dead_nodes_are_answered_with_slow_down() {
-    with_nodes_lost(2, Loss::Killed, refuses);
-}
-
-#[test]
-fn two_frozen_nodes_are_answered_with_slow_down() {
-    with_nodes_lost(2, Loss::Frozen, refuses);
+fn one_frozen_node_stops_no_write_and_two_are_answered_with_slow_down() {
+    one_then_two(Loss::Frozen);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,35 +35,46 @@ enum Loss {
     Frozen,
 }
 
-/// Runs `then` on a cluster with objects that has lost nodes without a vote, and brings them back.
-fn with_nodes_lost(count: usize, loss: Loss, then: impl FnOnce(&mut Cluster, &Objects)) {
+/// A cluster with objects loses one node without a vote, then another, and gets both back.
+fn one_then_two(loss: Loss) {
     let mut cluster = Cluster::start();
     cluster.wait_whole();
-    let mut objects = Objects::new(&cluster.client(0), "kept");
-    objects.write(&cluster.client(0), &LENGTHS);
-    let lost: Vec<usize> = cluster.plain_nodes().into_iter().take(count).collect();
-    for node in &lost {
-        match loss {
-            Loss::Killed => cluster.node(*node).process.kill_nine(),
-            Loss::Frozen => cluster.node(*node).process.freeze(),
-        }
+    let [first, second] = cluster.clients();
+    let mut objects = Objects::new(&first, "kept");
+    objects.write(&first, &LENGTHS);
+    let [one, two, _] = cluster.plain_nodes()[..] else {
+        panic!("three nodes without a vote");
+    };
+    lose(&mut cluster, one, loss);
+    objects.write(&second, &LENGTHS);
+    objects.write(&first, &CODED);
+    for client in [&first, &second] {
+        objects.must_be_there(client, PATIENCE, "one node lost");
     }
-    then(&mut cluster, &objects);
-    for client in cluster.clients() {
-        objects.must_be_there(&client, PATIENCE, "with nodes lost");
+    lose(&mut cluster, two, loss);
+    refuses(&cluster, &objects);
+    for client in [&first, &second] {
+        objects.must_be_there(client, PATIENCE, "two nodes lost");
     }
-    for node in &lost {
+    for node in [one, two] {
         match loss {
-            Loss::Killed => cluster.node(*node).process.start(),
-            Loss::Frozen => cluster.node(*node).process.thaw(),
+            Loss::Killed => cluster.node(node).process.start(),
+            Loss::Frozen => cluster.node(node).process.thaw(),
         }
     }
     cluster.wait_whole();
-    objects.write(&cluster.client(0), &CODED);
-    objects.must_be_there(&cluster.client(1), PATIENCE, "with all nodes back");
+    objects.write(&first, &CODED);
+    objects.must_be_there(&second, PATIENCE, "all nodes are back");
 }
 
-fn refuses(cluster: &mut Cluster, objects: &Objects) {
+fn lose(cluster: &mut Cluster, node: usize, loss: Loss) {
+    match loss {
+        Loss::Killed => cluster.node(node).process.kill_nine(),
+        Loss::Frozen => cluster.node(node).process.freeze(),
+    }
+}
+
+fn refuses(cluster: &Cluster, objects: &Objects) {
     for client in cluster.clients() {
         // Who has just died is found out by the first who calls.
         let warm_up = refused(&client, "kept/warm-up", CODED[0]);

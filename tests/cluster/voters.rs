@@ -16,39 +16,21 @@ use crate::load::play;
 const TAKEOVER: Duration = Duration::from_secs(10);
 
 #[test]
-fn every_voter_in_turn_may_be_killed_under_load() {
-    in_turn("killed", |cluster, voter| {
-        cluster.node(voter).process.kill_nine();
-        writes_go_on(cluster, "a voter is killed");
-        std::thread::sleep(Duration::from_secs(1));
-        cluster.node(voter).process.start();
-    });
-}
-
-/// A voter that hangs for a while, and then goes on as if nothing had been.
-#[test]
-fn every_voter_in_turn_may_hang_under_load() {
-    in_turn("hung", |cluster, voter| {
-        cluster.node(voter).process.freeze();
-        writes_go_on(cluster, "a voter hangs");
-        std::thread::sleep(Duration::from_secs(1));
-        cluster.node(voter).process.thaw();
-    });
-}
-
-fn in_turn(bucket: &str, harm: impl Fn(&mut Cluster, usize)) {
+fn every_voter_in_turn_may_be_killed_or_hang_under_load() {
     let mut cluster = Cluster::start();
     cluster.wait_whole();
     let clients = cluster.clients();
-    make_bucket(&clients[0], bucket);
-    let history = History::new(bucket);
+    make_bucket(&clients[0], "voters");
+    let history = History::new("voters");
     let seed = random::seed(0x707e);
     let rounds = if long_run() { 20 } else { 1 };
     let (score, ()) = play(&history, 6, &clients, seed, || {
         for _ in 0..rounds {
             for voter in cluster.voters() {
                 std::thread::sleep(Duration::from_millis(700));
-                harm(&mut cluster, voter);
+                kill(&mut cluster, voter);
+                cluster.wait_whole();
+                hang(&mut cluster, voter);
                 cluster.wait_whole();
             }
         }
@@ -61,6 +43,21 @@ fn in_turn(bucket: &str, harm: impl Fn(&mut Cluster, usize)) {
         score.written > 100 && score.mismatched > 20 && score.read > 100,
         "too little was played: {score:?}"
     );
+}
+
+fn kill(cluster: &mut Cluster, voter: usize) {
+    cluster.node(voter).process.kill_nine();
+    writes_go_on(cluster, "a voter is killed");
+    std::thread::sleep(Duration::from_secs(1));
+    cluster.node(voter).process.start();
+}
+
+/// A voter that hangs for a while, and then goes on as if nothing had been.
+fn hang(cluster: &mut Cluster, voter: usize) {
+    cluster.node(voter).process.freeze();
+    writes_go_on(cluster, "a voter hangs");
+    std::thread::sleep(Duration::from_secs(1));
+    cluster.node(voter).process.thaw();
 }
 
 /// Through both gateways a new object is taken.

@@ -209,13 +209,17 @@ pub struct Rebuild {
     /// Where shards may be read, best first, at most `limits::REBUILD_SOURCES_MAX`; the wanted one
     /// may be among them, and a shard may be named on several disks.
     pub sources: Vec<(u8, DiskId)>,
+    /// Parity that is there must also be what the data gives, worked out from the sources: for a
+    /// chunk that is suspect. Data cells are always compared with the cell table.
+    pub thorough: bool,
 }
 
 /// How a rebuild was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rebuilt {
     /// A good record was there: every cell of it was read and checked, data cells against the cell
-    /// table too. Of parity cells that table says nothing: they are as they were written.
+    /// table too. Parity cells are as they were written, and what the data gives where the order was
+    /// thorough.
     Found,
     /// It was made anew, is durable, and was read back and checked.
     Written,
@@ -229,8 +233,8 @@ pub trait ShardRebuild: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// `Missing` where too few sources have good cells: evidence of loss. `Unavailable` where others
-    /// might and cannot be asked now, where too many rebuilds are under way, and where the shard was
-    /// written or deleted meanwhile. `Corrupt` where what was written does not read back. `Full`
+    /// might and cannot be asked now, where too many orders wait (a few run, some wait), and where the
+    /// shard was written or deleted meanwhile. `Corrupt` where what was written does not read back. `Full`
     /// where not even repair may take room. Else as [`ShardService::prepare`].
     async fn rebuild(&self, order: Rebuild) -> Result<Rebuilt, ShardError>;
 }

@@ -8,20 +8,22 @@
 //!
 //! Whatever ends it before `land` leaves the disk as it was, and the room is given back.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cairn_erasure::CellTable;
 use cairn_model::ChunkId;
-use cairn_rpc::{Rebuild, ShardError, ShardRead, ShardTrailer};
+use cairn_rpc::{Rebuild, ShardCells, ShardError, ShardRead, ShardTrailer};
 use cairn_world::Clock;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::partitions::Access;
 use super::upload::Upload;
 use super::{OpenDisk, StorageNode};
 use crate::format::Shape;
-use crate::tuning::{READ_LEN, REBUILD_GIVES_WAY};
+use crate::tuning::{READ_LEN, REBUILD_GIVES_WAY, REBUILD_ORDERS, REBUILDS};
 use crate::volume::{Entry, Purpose, Reservation};
 
 /// How often a look follows a record that moves under it.
@@ -31,11 +33,41 @@ const TRIES: usize = 4;
 #[derive(Debug)]
 pub(crate) enum Standing {
     /// Exactly the shard: every cell was read and checked.
-    Good,
+    Good(Box<Entry>),
     /// A record that is not, and what is wrong with it.
     Bad(Box<Entry>, String),
     /// Nothing.
     Absent,
+}
+
+/// Who rebuilds on a disk, and who waits to: in the order they came.
+#[derive(Debug)]
+pub(super) struct Rebuilds {
+    in_hand: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+}
+
+impl Default for Rebuilds {
+    fn default() -> Self {
+        Self {
+            in_hand: Arc::new(Semaphore::new(REBUILD_ORDERS)),
+            running: Arc::new(Semaphore::new(REBUILDS)),
+        }
+    }
+}
+
+/// Places among both.
+type Places = [OwnedSemaphorePermit; 2];
+
+impl Rebuilds {
+    async fn enter(&self) -> Result<Places, ShardError> {
+        let busy = || ShardError::Unavailable("too many rebuilds wait for the disk".to_owned());
+        let in_hand = Arc::clone(&self.in_hand).try_acquire_owned();
+        let in_hand = in_hand.map_err(|_| busy())?;
+        // The semaphore is never closed.
+        let running = Arc::clone(&self.running).acquire_owned().await;
+        Ok([in_hand, running.map_err(|_| busy())?])
+    }
 }
 
 /// A place among the rebuilds of a disk, for one order.
@@ -46,18 +78,18 @@ pub(crate) struct Repair {
     shape: Shape,
     chunk: ChunkId,
     table_digest: [u8; CellTable::DIGEST_LEN],
-    _place: OwnedSemaphorePermit,
+    _places: Places,
 }
 
 impl StorageNode {
-    /// Takes an order up. Writings of fenced generations are not refused: the order speaks for the
+    /// Takes an order up, once it is its turn. Writings of fenced generations are not refused: the order speaks for the
     /// chunk's row, and what was stored before a restore must be repaired too.
-    pub(crate) fn repair(&self, order: &Rebuild) -> Result<Repair, ShardError> {
+    pub(crate) async fn repair(&self, order: &Rebuild) -> Result<Repair, ShardError> {
         let (stamp, epoch) = (order.incarnation, order.epoch);
         let disk = self.disk_at(order.disk, stamp, epoch, Access::Write)?;
-        let place = Arc::clone(&disk.rebuilds)
-            .try_acquire_owned()
-            .map_err(|_| ShardError::Unavailable("too many rebuilds on the disk".to_owned()))?;
+        let places = disk.rebuilds.enter().await?;
+        // The row may have changed while it waited.
+        self.disk_at(order.disk, stamp, epoch, Access::Write)?;
         Ok(Repair {
             disk: Arc::clone(disk),
             epoch: order.epoch,
@@ -69,7 +101,7 @@ impl StorageNode {
             },
             chunk: order.chunk,
             table_digest: order.table_digest,
-            _place: place,
+            _places: places,
         })
     }
 }
@@ -87,7 +119,7 @@ impl Repair {
                 "it is of another coding or length".to_owned()
             } else {
                 match self.prove(&entry, clock).await? {
-                    Ok(()) => return Ok(Standing::Good),
+                    Ok(()) => return Ok(Standing::Good(Box::new(entry))),
                     Err(wrong) => wrong,
                 }
             };
@@ -121,22 +153,7 @@ impl Repair {
         while first < shape.cells() {
             self.give_way(clock).await;
             let end = (first + step).min(shape.cells());
-            let read = ShardRead {
-                disk: self.disk.volume.id(),
-                epoch: self.epoch,
-                chunk: self.chunk,
-                incarnation: shape.incarnation,
-                shard: shape.shard,
-                first_cell: first,
-                cells: u32::try_from(end - first).unwrap_or(u32::MAX),
-                with_table: table.is_none(),
-            };
-            let entry = *entry;
-            let found = self
-                .disk
-                .on_reader(move |volume| Ok(volume.read_entry(&entry, &read)))
-                .await?;
-            let found = match found {
+            let found = match self.read(entry, first..end, table.is_none()).await? {
                 Ok(found) => found,
                 Err(wrong) => return Ok(Err(wrong)),
             };
@@ -147,18 +164,50 @@ impl Repair {
                     Err(wrong) => return Ok(Err(wrong.to_string())),
                 }
             }
-            let all = (first..end).zip(&found.cells);
-            let agrees = |(stripe, cell): (u64, &bytes::Bytes)| match plain_shard(&shape) {
+            let agrees = |(stripe, cell): (u64, &Bytes)| match plain_shard(&shape) {
                 Some(plain) => (table.as_ref()).is_some_and(|t| t.agrees(stripe, plain, cell)),
                 None => true,
             };
-            if found.cells.len() as u64 != end - first || !all.into_iter().all(agrees) {
-                let wrong = format!("cells from {first} are not the chunk's");
-                return Ok(Err(wrong));
+            if !(first..end).zip(&found.cells).all(agrees) {
+                return Ok(Err(format!("cells from {first} are not the chunk's")));
             }
             first = end;
         }
         Ok(Ok(()))
+    }
+
+    /// Cells of a record, live or not, that pass its own checks; the reason where one does not.
+    pub(crate) async fn read(
+        &self,
+        entry: &Entry,
+        cells: Range<u64>,
+        with_table: bool,
+    ) -> Result<Result<ShardCells, String>, ShardError> {
+        let read = ShardRead {
+            disk: self.disk.volume.id(),
+            epoch: self.epoch,
+            chunk: self.chunk,
+            incarnation: self.shape.incarnation,
+            shard: self.shape.shard,
+            first_cell: cells.start,
+            cells: u32::try_from(cells.end - cells.start).unwrap_or(u32::MAX),
+            with_table,
+        };
+        let entry = *entry;
+        let found = self
+            .disk
+            .on_reader(move |volume| Ok(volume.read_entry(&entry, &read)))
+            .await?;
+        Ok(found.and_then(|found| {
+            let all = u64::try_from(found.cells.len()) == Ok(cells.end - cells.start);
+            all.then_some(found)
+                .ok_or_else(|| format!("cells from {} are missing", cells.start))
+        }))
+    }
+
+    /// Whether the shard is one of which the cell table says nothing.
+    pub(crate) fn is_parity(&self) -> bool {
+        plain_shard(&self.shape).is_none()
     }
 
     /// Takes room for the record: of the headroom too, if need be.

@@ -66,7 +66,8 @@ impl Call {
             Self::Consensus | Self::Delete | Self::Rebuild => &[MetadataVoter],
             // Voters pass on what came to one that does not lead.
             Self::Propose | Self::KeepAlive => &[Gateway, MetadataVoter],
-            Self::ProposeOwn => &[StorageNode, MetadataVoter],
+            // Who may propose anything may propose this too.
+            Self::ProposeOwn => &[Gateway, StorageNode, MetadataVoter],
             Self::Prepare | Self::Read => &[Gateway, StorageNode],
             Self::Inventory => &[StorageNode, MetadataVoter],
         }
@@ -99,7 +100,9 @@ mod tests {
         use Call::*;
         assert_eq!(
             may(Role::Gateway),
-            [Heartbeat, Propose, Query, KeepAlive, Prepare, Read, Space]
+            [
+                Heartbeat, Propose, ProposeOwn, Query, KeepAlive, Prepare, Read, Space
+            ]
         );
         assert_eq!(
             may(Role::StorageNode),

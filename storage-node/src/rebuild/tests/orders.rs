@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rig::*;
-use crate::tuning::{REBUILD_WINDOW, REBUILDS, SOURCE_PATIENCE};
+use crate::tuning::{REBUILD_ORDERS, REBUILD_WINDOW, REBUILDS, SOURCE_PATIENCE};
 use cairn_model::{DiskId, limits};
 use cairn_rpc::{Rebuild, Rebuilt, ShardError, ShardRebuild, ShardService};
 use proptest::prelude::*;
@@ -120,6 +120,44 @@ fn parity_that_somebody_has_is_worked_out_all_the_same() {
     order.sources.insert(0, (3, source_disk(3)));
     assert_eq!(fleet.rebuild(order), Ok(Rebuilt::Written));
     assert!(fleet.target.has(&fleet.chunk, 3));
+}
+
+/// As a faulty processor would have sealed it: every checksum fits, the bytes are no parity.
+#[test]
+fn parity_that_never_was_right_is_seen_by_a_thorough_order() {
+    for (k, shard) in [(2, 2), (3, 4)] {
+        let fleet = Fleet::new(coding(k, 2), LEN);
+        let chunk = &fleet.chunk;
+        let wrong = Chunk::new(coding(k, 2), LEN, 40);
+        let cells = &wrong.shards[usize::from(shard)];
+        fleet.target.put_cells(chunk, shard, cells, chunk.trailer());
+        assert_eq!(fleet.rebuild(fleet.order(shard)), Ok(Rebuilt::Found));
+        let thorough = Rebuild {
+            thorough: true,
+            ..fleet.order(shard)
+        };
+        // While it cannot be judged, nothing is said or done.
+        (0..k).for_each(|away| fleet.set(away, Mood::Fails(ShardError::Missing)));
+        let place = fleet.target.place(chunk, shard);
+        assert_eq!(fleet.rebuild(thorough.clone()), Err(ShardError::Missing));
+        assert_eq!(fleet.target.place(chunk, shard), place);
+        (0..k).for_each(|back| fleet.set(back, Mood::Honest));
+        assert_eq!(fleet.rebuild(thorough.clone()), Ok(Rebuilt::Written));
+        assert!(fleet.target.has(chunk, shard));
+        assert_eq!(fleet.rebuild(thorough), Ok(Rebuilt::Found));
+    }
+}
+
+#[test]
+fn a_thorough_order_for_data_reads_nothing_elsewhere() {
+    let fleet = Fleet::new(coding(2, 1), LEN);
+    fleet.target.put(&fleet.chunk, 1);
+    let thorough = Rebuild {
+        thorough: true,
+        ..fleet.order(1)
+    };
+    assert_eq!(fleet.rebuild(thorough), Ok(Rebuilt::Found));
+    assert!(fleet.reads(0).is_empty() && fleet.reads(2).is_empty());
 }
 
 #[test]
@@ -248,21 +286,56 @@ fn a_silent_source_costs_its_patience_once() {
 }
 
 #[test]
-fn only_so_many_run_at_once_and_one_given_up_leaves_its_place() {
+fn only_so_many_run_at_once_and_the_next_takes_a_place_given_up() {
     let fleet = Fleet::new(coding(2, 1), LEN);
     fleet.set(1, Mood::Silent);
     let rebuilder = fleet.rebuilder();
-    let mut waiting: Vec<_> = (0..REBUILDS)
-        .map(|_| Box::pin(rebuilder.rebuild(fleet.order(0))))
-        .collect();
-    for work in &mut waiting {
+    let begin = || Box::pin(rebuilder.rebuild(fleet.order(0)));
+    let mut orders: Vec<_> = (0..REBUILD_ORDERS).map(|_| begin()).collect();
+    for work in &mut orders {
         assert_eq!(poll(&mut work.as_mut()), None);
     }
-    let busy = fleet.rebuild(fleet.order(0));
-    assert!(matches!(busy, Err(ShardError::Unavailable(_))));
-    waiting.pop();
+    // Only those that run read.
+    assert_eq!(fleet.reads(1).len(), REBUILDS);
+    let beyond = fleet.rebuild(fleet.order(0));
+    assert!(matches!(beyond, Err(ShardError::Unavailable(_))));
     fleet.set(1, Mood::Honest);
-    assert_eq!(fleet.rebuild(fleet.order(0)), Ok(Rebuilt::Written));
+    let last = orders.split_off(REBUILDS + 1);
+    let mut next = orders.pop().unwrap();
+    assert_eq!(poll(&mut next.as_mut()), None);
+    drop(orders);
+    assert_eq!(poll(&mut next.as_mut()), Some(Ok(Rebuilt::Written)));
+    for mut work in last {
+        assert_eq!(poll(&mut work.as_mut()), Some(Ok(Rebuilt::Found)));
+    }
+}
+
+/// The row changes while an order waits for its turn.
+#[test]
+fn an_order_that_grew_stale_while_it_waited_is_not_carried_out() {
+    let fleet = Fleet::new(coding(2, 1), LEN);
+    fleet.set(1, Mood::Silent);
+    let rebuilder = fleet.rebuilder();
+    let begin = || Box::pin(rebuilder.rebuild(fleet.order(0)));
+    let mut orders: Vec<_> = (0..=REBUILDS).map(|_| begin()).collect();
+    for work in &mut orders {
+        assert_eq!(poll(&mut work.as_mut()), None);
+    }
+    let row = crate::RowNews {
+        partition: fleet.chunk.incarnation.partition(3),
+        epoch: 2,
+        disks: vec![fleet.target.disk],
+    };
+    let news = crate::PlacementNews {
+        generation: 1,
+        bits: 3,
+        rows: vec![row],
+    };
+    fleet.target.node.learn_partitions(&news).unwrap();
+    let mut waiting = orders.pop().unwrap();
+    drop(orders);
+    let stale = Err(ShardError::StaleEpoch { current: 2 });
+    assert_eq!(poll(&mut waiting.as_mut()), Some(stale));
 }
 
 #[test]

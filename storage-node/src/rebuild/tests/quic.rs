@@ -131,6 +131,7 @@ async fn a_voter_has_a_lost_shard_made_anew_from_the_other_nodes() {
         shard,
         disk: nodes[usize::from(shard)].machine.disk,
         epoch: 1,
+        thorough: true,
         sources: (0..)
             .zip(&nodes)
             .map(|(n, node)| (n, node.machine.disk))

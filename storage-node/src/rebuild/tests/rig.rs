@@ -350,6 +350,7 @@ impl Fleet {
             shard,
             disk: self.target.disk,
             epoch: 1,
+            thorough: false,
             sources: all
                 .filter(|other| *other != shard)
                 .map(|shard| (shard, source_disk(shard)))

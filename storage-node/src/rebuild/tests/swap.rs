@@ -59,11 +59,11 @@ struct ByHand<'a> {
 
 impl<'a> ByHand<'a> {
     fn held(fleet: &'a Fleet) -> Self {
-        let repair = fleet.target.node.repair(&fleet.order(0)).unwrap();
+        let repair = now(fleet.target.node.repair(&fleet.order(0))).unwrap();
         let former = match now(repair.look(&fleet.clock)).unwrap() {
             Standing::Bad(entry, _) => Some(*entry),
             Standing::Absent => None,
-            Standing::Good => panic!("good"),
+            Standing::Good(_) => panic!("good"),
         };
         let mut upload = now(repair.begin()).unwrap();
         now(upload.write(&fleet.chunk.shards[0])).unwrap();
@@ -195,11 +195,11 @@ fn a_segment_with_a_record_held_is_not_emptied_under_it() {
         };
         fleet.target.put(&other.chunk, 0);
         fleet.target.spoil(&other.chunk, 0, 1);
-        let repair = fleet.target.node.repair(&cairn_rpc::Rebuild {
+        let order = cairn_rpc::Rebuild {
             disk: fleet.target.disk,
             ..other.order(0)
-        });
-        let repair = repair.unwrap();
+        };
+        let repair = now(fleet.target.node.repair(&order)).unwrap();
         let Standing::Bad(entry, _) = now(repair.look(&fleet.clock)).unwrap() else {
             panic!("not bad");
         };

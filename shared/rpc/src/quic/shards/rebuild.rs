@@ -33,6 +33,7 @@ fn order_to(order: &Rebuild) -> wire::Rebuild {
         disk: convert::disk_to(order.disk),
         epoch: order.epoch,
         sources: order.sources.iter().map(source).collect(),
+        thorough: order.thorough,
     }
 }
 
@@ -60,6 +61,7 @@ pub(super) fn order_of(asked: &wire::Rebuild) -> Option<Rebuild> {
         disk: convert::disk_of(&asked.disk)?,
         epoch: asked.epoch,
         sources: asked.sources.iter().map(source).collect::<Option<_>>()?,
+        thorough: asked.thorough,
     })
 }
 
@@ -154,6 +156,7 @@ mod tests {
             disk: DiskId([6; 16]),
             epoch: 77,
             sources,
+            thorough: false,
         }
     }
 
@@ -165,7 +168,7 @@ mod tests {
         #[test]
         fn orders_round_trip(
             k in 1_u8..=16, m in 0_u8..=8, chunk_len in 1..=limits::CHUNK_LEN_MAX,
-            pick: prop::sample::Index, numbers: (u64, [u8; 16], [u8; 16], [u8; 32]),
+            pick: prop::sample::Index, thorough: bool, numbers: (u64, [u8; 16], [u8; 16], [u8; 32]),
             sources in vec((any::<prop::sample::Index>(), any::<[u8; 16]>()), 0..40),
         ) {
             let coding = Coding::new(k, m).unwrap();
@@ -174,7 +177,7 @@ mod tests {
             let sources = sources.into_iter().map(|(pick, disk)| (shard(pick), DiskId(disk)));
             let order = Rebuild {
                 chunk: ChunkId { domain: DomainId(epoch), sha256: Sha256(digest) },
-                coding, chunk_len, table_digest, epoch,
+                coding, chunk_len, table_digest, epoch, thorough,
                 disk: DiskId(disk),
                 ..order(shard(pick), sources.collect())
             };

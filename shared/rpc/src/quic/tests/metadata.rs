@@ -9,8 +9,8 @@ use cairn_model::limits;
 use cairn_wire::frame::FrameType;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::{
-    AddDisks, Answer, BeginSession, Disk, ListAnswer, ListedObject, MoveNode, Query, Reply,
-    Request, StagePage, answer, query, request,
+    AddDisks, Answer, BeginSession, Disk, ListAnswer, ListedObject, MarkSuspect, MoveNode, Query,
+    Reply, Request, StagePage, answer, query, request,
 };
 use prost::Message;
 use tokio::sync::Notify;
@@ -230,6 +230,15 @@ async fn a_storage_node_may_speak_for_itself_alone() {
         );
     }
     assert_eq!(scene.replica.asked().len(), asked);
+}
+
+#[tokio::test]
+async fn gateways_and_storage_nodes_alike_say_what_is_damaged() {
+    for role in [Role::Gateway, Role::StorageNode] {
+        let scene = scene(&[role], LONG);
+        let mark = Command::MarkSuspect(MarkSuspect::default());
+        assert!(scene.client.propose(0, 0, mark).await.is_ok(), "{role:?}");
+    }
 }
 
 #[tokio::test]

@@ -112,6 +112,7 @@ fn order() -> Rebuild {
         disk: DiskId([6; 16]),
         epoch: 77,
         sources: (0..6).map(|shard| (shard, DiskId([shard; 16]))).collect(),
+        thorough: true,
     }
 }
 
