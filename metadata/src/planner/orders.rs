@@ -117,6 +117,7 @@ impl<'a> Subject<'a> {
             disk,
             epoch: self.place.epoch,
             sources: self.sources(shard, disk),
+            thorough: self.row.suspect,
         })
     }
 
