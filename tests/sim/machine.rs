@@ -124,7 +124,7 @@ impl Machine {
             .map_err(|error| error.to_string())
     }
 
-    async fn host(
+    pub(crate) async fn host(
         &self,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,

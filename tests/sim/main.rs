@@ -19,4 +19,5 @@ mod clock;
 mod crash;
 mod leases;
 mod machine;
+mod repair;
 mod s3;

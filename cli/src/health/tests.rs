@@ -163,6 +163,7 @@ fn members(home: &Home, address: &str) -> MembersAnswer {
         zone: String::new(),
         roles: home.profile.roles.bits(),
         joined_ms: 0,
+        left_disks: Vec::new(),
     };
     MembersAnswer {
         nodes: vec![row],

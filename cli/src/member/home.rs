@@ -330,6 +330,7 @@ impl NodeRecord {
             zone: self.zone.clone(),
             roles: self.roles,
             joined_ms: 0,
+            left_disks: Vec::new(),
         })
     }
 }
@@ -380,6 +381,7 @@ mod tests {
             zone: String::new(),
             roles: 6,
             joined_ms: 0,
+            left_disks: Vec::new(),
         }
     }
 

@@ -117,6 +117,7 @@ async fn ask(
             zone: profile.zone.clone(),
             roles: profile.roles.bits(),
             joined_ms: 0,
+            left_disks: Vec::new(),
         }),
     };
     let mut tries = 0;

@@ -129,6 +129,7 @@ async fn introduce(
             zone,
             roles: roles.bits(),
             joined_ms: 0,
+            left_disks: Vec::new(),
         };
         let command = Command::RegisterNode(RegisterNode {
             token: digest(&secret),

@@ -26,9 +26,11 @@ fn unsaid(members: &MembersAnswer, node: u64, address: &str, disks: &[DiskId]) -
         let mut known = members.disks.iter();
         !known.any(|row| row.disk == disk.0.as_slice())
     };
+    let stays = |disk: &&DiskId| !row.left_disks.iter().any(|left| left == disk.0.as_slice());
     let fresh: Vec<Disk> = disks
         .iter()
         .filter(unknown)
+        .filter(stays)
         .map(|disk| Disk {
             disk: Bytes::copy_from_slice(&disk.0),
             node,
@@ -110,6 +112,14 @@ mod tests {
         assert_eq!(moved.address, "a:1");
         assert_eq!(added.disks.len(), 1);
         assert_eq!(added.disks[0].disk.as_ref(), [2; 16]);
+    }
+
+    #[test]
+    fn a_disk_that_was_removed_is_not_offered_again() {
+        let mut members = members("a:1", &[1]);
+        members.nodes[0].left_disks = vec![Bytes::copy_from_slice(&[2; 16])];
+        let disks = [DiskId([1; 16]), DiskId([2; 16])];
+        assert!(unsaid(&members, 5, "a:1", &disks).is_empty());
     }
 
     #[test]

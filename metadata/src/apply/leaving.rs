@@ -3,13 +3,13 @@
 //! ```text
 //!   MarkDisk   leaving: no new slots, and the planner moves away what it holds
 //!              lost:    the same, and nothing is read from it any more; for ever
-//!   RemoveDisk once no partition row and no debt names it
+//!   RemoveDisk once no partition row and no debt names it; its node cannot bring it back
 //!   RemoveNode once it has no disks
 //! ```
 
 use bytes::Bytes;
 use cairn_model::limits;
-use cairn_wire::metadata::{LeavingDisk, MarkDisk, Refusal, RemoveDisk, RemoveNode, Reply};
+use cairn_wire::metadata::{Disk, LeavingDisk, MarkDisk, Refusal, RemoveDisk, RemoveNode, Reply};
 
 use super::{Context, Stop, Transaction, malformed, refuse};
 use crate::keyspace::KeyKind as _;
@@ -67,10 +67,28 @@ pub(super) fn remove_disk(
     if !marked || named || !owed.is_empty() {
         return refuse(Refusal::InUse);
     }
+    if let Some(disk) = (cluster.disks.iter()).find(|disk| disk.disk == command.disk) {
+        remember(txn, disk)?;
+    }
     cluster.disks.retain(|disk| disk.disk != command.disk);
     cluster.leaving.retain(|disk| disk.disk != command.disk);
     txn.put(&ClusterKey, &cluster);
     Ok(Reply::default())
+}
+
+/// The disk's node must not bring it back: what it missed is not known of it any more.
+fn remember(txn: &mut Transaction<'_>, disk: &Disk) -> Result<(), Stop> {
+    let key = NodeKey(disk.node);
+    // A cluster of one process has no node rows, and no disks that join.
+    let Some(mut node) = txn.get(&key)? else {
+        return Ok(());
+    };
+    if node.left_disks.len() >= limits::LEFT_DISKS_MAX {
+        node.left_disks.remove(0);
+    }
+    node.left_disks.push(disk.disk.clone());
+    txn.put(&key, &node);
+    Ok(())
 }
 
 fn require_member(cluster: &ClusterRow, disk: &Bytes) -> Result<(), Stop> {

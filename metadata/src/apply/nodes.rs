@@ -107,6 +107,7 @@ pub(super) fn register(
     txn.delete(&token);
     let row = Node {
         joined_ms: context.now_ms,
+        left_disks: Vec::new(),
         ..node
     };
     txn.put(&key, &row);
@@ -146,7 +147,7 @@ pub(super) fn relocate(txn: &mut Transaction<'_>, command: MoveNode) -> Result<R
 }
 
 /// Disks of storage nodes become members that hold nothing yet. One that is a member already is left
-/// as it is, if it is the same node's.
+/// as it is, if it is the same node's; one that was removed stays out.
 pub(super) fn add_disks(
     txn: &mut Transaction<'_>,
     context: &Context,
@@ -162,6 +163,10 @@ pub(super) fn add_disks(
         };
         if node.roles & Role::Storage as u32 == 0 {
             return malformed("only a storage node has disks");
+        }
+        // Its node goes on saying what it has; what has left comes back under a new id only.
+        if node.left_disks.contains(&disk.disk) {
+            continue;
         }
         match cluster.disks.iter().find(|known| known.disk == disk.disk) {
             Some(known) if known.node == disk.node => {}

@@ -6,7 +6,7 @@
 //!   pass 1, at once:   every shard of the moving slots is made on `next`
 //!   pass 2, once every session up to the gate has ended: all of them are looked at again
 //!                      none failed ──> ready ──> CutOver, again until it is done
-//!   a leaving disk that no row names ──> RemoveDisk
+//!   a lost disk that no row names ──> RemoveDisk (an emptied one waits for its operator's word)
 //! ```
 //!
 //! One pass over the chunk rows serves all moving slots.
@@ -116,7 +116,7 @@ pub fn begin(cluster: &ClusterAnswer, seats: &Seats) -> Result<Vec<Command>, Pla
     Ok(commands)
 }
 
-/// Leaving disks that no partition row names any more.
+/// Lost disks that no partition row names any more.
 #[must_use]
 pub fn removable(cluster: &ClusterAnswer, seats: &Seats) -> Vec<Command> {
     let named: BTreeSet<DiskId> = seats
@@ -125,9 +125,8 @@ pub fn removable(cluster: &ClusterAnswer, seats: &Seats) -> Vec<Command> {
         .iter()
         .flat_map(|row| row.disks())
         .collect();
-    let leaving = cluster.leaving.iter();
-    leaving
-        .filter(|one| placement::disk_id(&one.disk).is_some_and(|disk| !named.contains(&disk)))
+    let lost = cluster.leaving.iter().filter(|one| one.lost);
+    lost.filter(|one| placement::disk_id(&one.disk).is_some_and(|disk| !named.contains(&disk)))
         .map(|one| {
             Command::RemoveDisk(RemoveDisk {
                 disk: one.disk.clone(),

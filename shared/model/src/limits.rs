@@ -79,6 +79,8 @@ pub const PAGE_PARTS_MAX: usize = 64;
 pub const ABORT_PARTS_PER_ENTRY: usize = 64;
 /// Outcomes and staged manifests of an ended session forgotten by one entry.
 pub const END_ROWS_PER_ENTRY: usize = 1_024;
+/// Removed disks a node's row remembers.
+pub const LEFT_DISKS_MAX: usize = 256;
 /// Changes of a partition's row it keeps to tell where shards of open sessions were written.
 pub const PAST_PLACES_MAX: usize = 64;
 /// Slots that move off lost disks at once.

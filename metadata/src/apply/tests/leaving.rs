@@ -1,8 +1,8 @@
 //! Disks and nodes that leave.
 
 use cairn_wire::metadata::{
-    LeavingDisk, MarkDisk, Node, PlaceTable, PutJoinToken, RegisterNode, RemoveDisk, RemoveNode,
-    Role,
+    AddDisks, LeavingDisk, MarkDisk, Node, PlaceTable, PutJoinToken, RegisterNode, RemoveDisk,
+    RemoveNode, Role,
 };
 
 use super::moves::{begin_move, commit, cut, disk, leave, pay, upload, view, wide};
@@ -169,10 +169,29 @@ fn a_node_leaves_when_it_has_no_disks() {
             }),
         }));
     }
-    let remove = |node| Command::RemoveNode(RemoveNode { node });
-    assert_eq!(state.run(remove(7)).refusal(), Refusal::NoSuchNode);
-    assert_eq!(state.run(remove(1)).refusal(), Refusal::InUse);
+    // A disk of it that was removed does not come back, and does not keep the others out.
+    let bring = |names: &[u8]| {
+        let disk = |name: &u8| Disk {
+            disk: disk(*name),
+            node: 9,
+            zone: String::new(),
+        };
+        Command::AddDisks(AddDisks {
+            disks: names.iter().map(disk).collect(),
+        })
+    };
+    state.done(bring(&[8]));
+    state.done(leave(8, false));
+    state.done(remove(8));
+    state.done(bring(&[8, 9]));
+    let members: Vec<u8> = view(&state).disks.iter().map(|one| one.disk[0]).collect();
+    assert_eq!(members, [1, 2, 3, 4, 5, 6, 9]);
+    state.done(leave(9, false));
     state.done(remove(9));
+    let part = |node| Command::RemoveNode(RemoveNode { node });
+    assert_eq!(state.run(part(7)).refusal(), Refusal::NoSuchNode);
+    assert_eq!(state.run(part(1)).refusal(), Refusal::InUse);
+    state.done(part(9));
     assert_eq!(state.rows_of::<NodeKey>().len(), 1);
 }
 

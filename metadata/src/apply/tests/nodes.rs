@@ -56,6 +56,7 @@ fn node(id: u64, roles: u32) -> Node {
         zone: format!("zone {}", id % 3),
         roles,
         joined_ms: 0,
+        left_disks: Vec::new(),
     }
 }
 

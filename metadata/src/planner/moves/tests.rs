@@ -145,17 +145,22 @@ fn a_move_to_a_lost_disk_turns_round_one_slot_of_a_row_at_a_time() {
 }
 
 #[test]
-fn a_leaving_disk_goes_when_no_row_names_it() {
+fn a_lost_disk_goes_when_no_row_names_it() {
     let mut cluster = cluster(1, 6);
     for name in [3, 4, 5] {
-        lose(&mut cluster, name, false);
+        lose(&mut cluster, name, true);
     }
+    lose(&mut cluster, 6, false);
     moving(&mut cluster, 1, 2, 5, 0);
     let commands = removable(&cluster, &seats(&cluster));
     let [Command::RemoveDisk(only)] = commands.as_slice() else {
         panic!("{commands:?}")
     };
-    assert_eq!(only.disk, bytes(4), "3 is current, 5 is next");
+    assert_eq!(
+        only.disk,
+        bytes(4),
+        "3 is current, 5 is next, 6 is for its operator"
+    );
 }
 
 fn sessions(open: &[u64]) -> SessionsAnswer {

@@ -106,8 +106,20 @@ fn what_is_owed_is_wanted_and_all_of_it_where_it_is_suspect() {
     let seats = seats();
     let mut row = chunk(vec![debt(1, 2, None)]);
     assert_eq!(Subject::read(&row, &seats).unwrap().wanted(), [1]);
+    assert!(
+        !Subject::read(&row, &seats)
+            .unwrap()
+            .order(1)
+            .unwrap()
+            .thorough
+    );
     row.suspect = true;
-    assert_eq!(Subject::read(&row, &seats).unwrap().wanted(), [0, 1, 2, 3]);
+    let suspect = Subject::read(&row, &seats).unwrap();
+    assert_eq!(suspect.wanted(), [0, 1, 2, 3]);
+    assert!(
+        suspect.order(1).unwrap().thorough,
+        "its parity is judged too"
+    );
 }
 
 #[test]

@@ -360,7 +360,8 @@ async fn what_is_committed_behind_the_pass_is_not_forgotten() {
     assert!(fake.with(|state| chunk(state, 1)).debt.is_empty());
     assert_eq!(fake.whole(1..=1), 1);
     let cluster = fake.with(|state| view(state));
-    assert!(cluster.disks.iter().all(|one| one.disk != disk(2)));
+    let mut rows = cluster.partitions.iter();
+    assert!(rows.all(|row| !row.current.contains(&disk(2))));
 }
 
 #[tokio::test]
