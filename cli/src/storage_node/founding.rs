@@ -179,14 +179,16 @@ pub(crate) async fn make_token(
     Ok(token.text())
 }
 
-/// A token for somebody who waits for the file. One that lies there already is left.
+/// A token for somebody who waits for the file. One of this cluster that lies there already is left; one
+/// of a cluster that was here before would let nobody in.
 async fn write_token(
     node: &Node,
     metadata: &dyn MetadataService,
     issue: &Issue,
     entropy: &dyn Entropy,
 ) -> Result<(), Fatal> {
-    if issue.file.exists() {
+    let cluster = node.member.home(|home| home.profile.cluster);
+    if is_token_of(&issue.file, cluster) {
         return Ok(());
     }
     let home = node.directories.first()?;
@@ -195,4 +197,35 @@ async fn write_token(
     let text = make_token(metadata, &home, addresses, issue.roles, TOKEN_MS, entropy).await?;
     files::replace(&issue.file, text.as_bytes(), files::SECRET)
         .map_err(|error| Fatal::new(issue.file.display(), error))
+}
+
+fn is_token_of(file: &Path, cluster: ClusterId) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.parse::<JoinToken>()
+        .is_ok_and(|token| token.cluster == cluster)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_rpc::quic::PublicKey;
+
+    #[test]
+    fn a_token_of_another_cluster_is_none_of_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("node2");
+        let ours = ClusterId([1; 16]);
+        assert!(!is_token_of(&file, ours), "there is none");
+        let token = JoinToken {
+            cluster: ours,
+            authority: PublicKey([2; 32]),
+            secret: Zeroizing::new([3; 32]),
+            addresses: vec!["n1:9100".to_owned()],
+        };
+        std::fs::write(&file, token.text().as_bytes()).unwrap();
+        assert!(is_token_of(&file, ours));
+        assert!(!is_token_of(&file, ClusterId([9; 16])));
+        std::fs::write(&file, "half of").unwrap();
+        assert!(!is_token_of(&file, ours));
+    }
 }
