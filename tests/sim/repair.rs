@@ -264,7 +264,11 @@ impl World {
 
 /// Copies, one stripe, and a few: each length its own.
 fn body(name: usize) -> Vec<u8> {
-    let length = [9_000, 90_000, 300_000][name % 3] + name;
+    let length = match name % 3 {
+        0 => 9_000,
+        1 => 90_000,
+        _ => 300_000,
+    } + name;
     (0..length).map(|at| (at * 31 + name) as u8).collect()
 }
 
