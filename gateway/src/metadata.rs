@@ -94,11 +94,15 @@ impl Metadata {
         }
     }
 
-    async fn query(&self, query: wire::Query) -> Result<wire::Answer, MetadataError> {
+    async fn query(
+        &self,
+        query: wire::Query,
+        patience: Duration,
+    ) -> Result<wire::Answer, MetadataError> {
         tokio::select! {
             biased;
             outcome = self.service.query(query) => outcome,
-            () = self.clock.sleep(tuning::METADATA_PATIENCE) => {
+            () = self.clock.sleep(patience) => {
                 Err(MetadataError::Unavailable("no answer in time".to_owned()))
             }
         }
@@ -119,14 +123,25 @@ impl Metadata {
         self.clock.sleep(duration)
     }
 
+    /// When a wait that begins now has lasted long enough.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.clock.monotonic().saturating_add(tuning::METADATA_WAIT)
+    }
+
+    pub(crate) fn is_past(&self, deadline: Duration) -> bool {
+        self.clock.monotonic() >= deadline
+    }
+
     async fn ask(&self, query: Query) -> Result<Answer, QueryError> {
         let mut backoff = Backoff::new();
         let mut attempt = 1;
+        let deadline = self.deadline();
         loop {
             let sent = wire::Query {
                 query: Some(query.clone()),
             };
-            let why = match self.query(sent).await {
+            let left = deadline.saturating_sub(self.clock.monotonic());
+            let why = match self.query(sent, left).await {
                 Ok(answer) => {
                     return answer.answer.ok_or(QueryError::Protocol("an empty answer"));
                 }
@@ -140,7 +155,7 @@ impl Metadata {
                     | MetadataError::Unknown),
                 ) => why,
             };
-            if attempt == tuning::METADATA_ATTEMPTS {
+            if attempt == tuning::METADATA_ATTEMPTS || self.is_past(deadline) {
                 return Err(QueryError::Unavailable(why.to_string()));
             }
             attempt += 1;
@@ -153,7 +168,8 @@ impl Metadata {
         let query = wire::Query {
             query: Some(Query::GetSessions(wire::GetSessions {})),
         };
-        self.query(query).await.is_ok()
+        let patience = tuning::READY_PATIENCE;
+        self.query(query, patience).await.is_ok()
     }
 }
 

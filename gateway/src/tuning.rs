@@ -6,7 +6,12 @@ use std::time::Duration;
 /// Longest wait for one answer of the metadata.
 pub(crate) const METADATA_PATIENCE: Duration = Duration::from_secs(10);
 /// Sends of one metadata call that found no leader or nobody at all.
-pub(crate) const METADATA_ATTEMPTS: u32 = 8;
+pub(crate) const METADATA_ATTEMPTS: u32 = 12;
+/// Longest wait for a query over all its sends, and for a session to begin: where no majority is to be
+/// had, a client hears so.
+pub(crate) const METADATA_WAIT: Duration = Duration::from_secs(8);
+/// Longest wait for the outcome of a command; the resolving goes on behind.
+pub(crate) const OUTCOME_WAIT: Duration = Duration::from_secs(15);
 /// Pause before the second send; doubles up to [`METADATA_PAUSE_MAX`].
 pub(crate) const METADATA_PAUSE: Duration = Duration::from_millis(25);
 /// Longest pause between two sends of a metadata call.

@@ -24,6 +24,7 @@ use crate::keyspace::RowError;
 use crate::keyspace::cluster::{ClusterKey, ClusterRow};
 use crate::keyspace::session::{OutcomeKey, SessionKey};
 
+mod adoptions;
 mod buckets;
 mod chunks;
 mod cluster;
@@ -248,6 +249,7 @@ fn run_placement(
         Command::RemoveDisk(command) => leaving::remove_disk(txn, context, &command),
         Command::RemoveNode(command) => leaving::remove_node(txn, context, &command),
         Command::PinRead(command) => pins::pin(txn, context, &command),
+        Command::AdoptStaged(command) => adoptions::adopt(txn, context, &command),
         Command::MarkSuspect(command) => chunks::mark_suspect(txn, &command),
         Command::PutLeases(command) => leases::put(txn, context, command),
         Command::ExpireLeases(_) => leases::expire(txn, context),

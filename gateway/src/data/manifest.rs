@@ -1,6 +1,7 @@
 //! From extents to what a commit carries: in the row while they are few, in staged pages when not.
 //!
-//! Pages are staged as they fill, so that a list of any length takes the memory of one page.
+//! Pages are staged as they fill, so that a list of any length takes the memory of one page. An
+//! upload that lasts long stages what it has, page by page, each time it leaves its session.
 
 use bytes::Bytes;
 use cairn_model::{Incarnation, limits};
@@ -28,19 +29,42 @@ pub(crate) async fn content(
     bucket: u64,
     written: Written,
 ) -> Result<wire::Content, CommitError> {
-    let extents = match written.stored {
+    let (mut staged, extents) = match written.stored {
         Stored::Inline(bytes) => {
             return Ok(wire::Content {
                 place: Some(Place::Inline(bytes)),
             });
         }
-        Stored::Chunks(extents) => extents,
+        Stored::Chunks(extents) => (Staged::new(stamp), extents),
+        Stored::Staged(staged, rest) => (staged, rest),
     };
-    let mut staging = Staging::new(session, stamp, bucket);
+    let mut staging = Staging::new(session, bucket, &mut staged);
     for extent in extents {
         staging.push(extent).await?;
     }
     staging.finish().await
+}
+
+/// Moves an upload to bucket `bucket` to the current session: the `extents` that it has written, but
+/// for those that are staged already, are staged in the session that wrote them, and the manifest
+/// then changes hands. With nothing written nothing is staged.
+///
+/// # Errors
+/// As [`Entered::carry`]; `staged` tells what is staged in any case.
+pub(crate) async fn carry(
+    session: &mut Entered,
+    bucket: u64,
+    staged: &mut Staged,
+    extents: &[wire::ExtentWrite],
+) -> Result<(), CommitError> {
+    let rest = extents.get(staged.extents..).unwrap_or_default();
+    let mut staging = Staging::new(session, bucket, staged);
+    staging.persists = true;
+    for extent in rest {
+        staging.push(extent.clone()).await?;
+    }
+    staging.flush().await?;
+    session.carry(staged.manifest()).await
 }
 
 /// Why stored bytes were not referred to. Nothing is published.
@@ -66,7 +90,8 @@ pub(crate) async fn refer(
     bucket: u64,
     mut layout: Layout,
 ) -> Result<Option<wire::Content>, ReferError> {
-    let mut staging = Staging::new(session, stamp, bucket);
+    let mut staged = Staged::new(stamp);
+    let mut staging = Staging::new(session, bucket, &mut staged);
     while let Some(run) = layout.next().await? {
         match run {
             Run::Chunk(run) if staging.has_room() => staging.push(claim(&run)?).await?,
@@ -91,35 +116,60 @@ fn claim(run: &ChunkRun) -> Result<wire::ExtentWrite, QueryError> {
     })
 }
 
-/// A manifest being made: pages are staged as they fill.
-struct Staging<'a> {
-    session: &'a Entered,
+/// How much of a manifest is staged: whole pages, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Staged {
     manifest: Bytes,
-    bucket: u64,
-    page: Page,
-    staged: u32,
+    pages: u32,
+    /// Extents and bytes on them.
+    pub(crate) extents: usize,
     length: u64,
 }
 
+impl Staged {
+    /// Nothing yet, under a stamp never used before.
+    pub(crate) fn new(stamp: Incarnation) -> Self {
+        Self {
+            manifest: Bytes::copy_from_slice(&stamp.to_bytes()),
+            pages: 0,
+            extents: 0,
+            length: 0,
+        }
+    }
+
+    /// The manifest, where anything is staged.
+    fn manifest(&self) -> Option<&Bytes> {
+        (self.pages > 0).then_some(&self.manifest)
+    }
+}
+
+/// A manifest being made: pages are staged as they fill.
+struct Staging<'a> {
+    session: &'a Entered,
+    bucket: u64,
+    staged: &'a mut Staged,
+    page: Page,
+    /// Nobody waits for an answer: see [`Entered::persist`].
+    persists: bool,
+}
+
 impl<'a> Staging<'a> {
-    fn new(session: &'a Entered, stamp: Incarnation, bucket: u64) -> Self {
+    fn new(session: &'a Entered, bucket: u64, staged: &'a mut Staged) -> Self {
         Self {
             session,
-            manifest: Bytes::copy_from_slice(&stamp.to_bytes()),
             bucket,
+            staged,
             page: Page::default(),
-            staged: 0,
-            length: 0,
+            persists: false,
         }
     }
 
     /// Whether the page being filled may still be staged.
     fn has_room(&self) -> bool {
-        usize::try_from(self.staged).is_ok_and(|staged| staged < limits::MANIFEST_PAGES_MAX - 1)
+        usize::try_from(self.staged.pages).is_ok_and(|pages| pages < limits::MANIFEST_PAGES_MAX - 1)
     }
 
     async fn push(&mut self, extent: wire::ExtentWrite) -> Result<(), CommitError> {
-        self.length += u64::from(extent.length);
         match self.page.push(extent) {
             Some(full) => self.stage(full).await,
             None => Ok(()),
@@ -127,31 +177,47 @@ impl<'a> Staging<'a> {
     }
 
     async fn stage(&mut self, extents: Vec<wire::ExtentWrite>) -> Result<(), CommitError> {
-        let command = wire::StagePage {
+        let (count, lengths) = (extents.len(), extents.iter().map(|extent| extent.length));
+        let length: u64 = lengths.map(u64::from).sum();
+        let command = Command::StagePage(wire::StagePage {
             bucket: self.bucket,
-            manifest: self.manifest.clone(),
-            page: self.staged,
+            manifest: self.staged.manifest.clone(),
+            page: self.staged.pages,
             extents,
-        };
-        self.session.propose(Command::StagePage(command)).await?;
-        self.staged += 1;
+        });
+        if self.persists {
+            self.session.persist(command).await?;
+        } else {
+            self.session.propose(command).await?;
+        }
+        self.staged.pages += 1;
+        self.staged.extents += count;
+        self.staged.length += length;
         Ok(())
     }
 
+    /// Stages the page being filled, however short it is.
+    async fn flush(&mut self) -> Result<(), CommitError> {
+        let rest = std::mem::take(&mut self.page).extents;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        self.stage(rest).await
+    }
+
     async fn finish(mut self) -> Result<wire::Content, CommitError> {
-        let rest = std::mem::take(&mut self.page.extents);
-        let place = if self.staged == 0 && rest.len() <= limits::ROW_EXTENTS_MAX {
+        let place = if self.staged.pages == 0 && self.page.extents.len() <= limits::ROW_EXTENTS_MAX
+        {
             Place::Extents(wire::Extents {
-                manifest: self.manifest,
-                extents: rest,
+                manifest: self.staged.manifest.clone(),
+                extents: self.page.extents,
             })
         } else {
-            // A page is full only once another extent came: the last one is never empty.
-            self.stage(rest).await?;
+            self.flush().await?;
             Place::Pages(wire::Pages {
-                manifest: self.manifest,
-                pages: self.staged,
-                length: self.length,
+                manifest: self.staged.manifest.clone(),
+                pages: self.staged.pages,
+                length: self.staged.length,
             })
         };
         Ok(wire::Content { place: Some(place) })
@@ -229,11 +295,12 @@ mod tests {
     async fn a_manifest_has_room_for_so_many_pages_and_no_more() {
         let rig = crate::fakes::Rig::new(1, 0, 1).await;
         let session = rig.sessions.enter().await.unwrap();
-        let mut staging = Staging::new(&session, session.stamp(1, 1), rig.bucket.id);
+        let mut staged = Staged::new(session.stamp(1, 1));
+        let staging = Staging::new(&session, rig.bucket.id, &mut staged);
         // With the page being filled and the last one, as many as apply takes.
-        staging.staged = u32::try_from(limits::MANIFEST_PAGES_MAX - 2).unwrap();
+        staging.staged.pages = u32::try_from(limits::MANIFEST_PAGES_MAX - 2).unwrap();
         assert!(staging.has_room());
-        staging.staged += 1;
+        staging.staged.pages += 1;
         assert!(!staging.has_room());
     }
 

@@ -9,7 +9,8 @@
 //! Every upload and every read holds an [`Entered`]. A chunk that was live when a session was
 //! entered is not deleted before that session ends, so neither a slow upload nor a slow read loses
 //! a chunk under its feet. A read that lasts long pins what it needs in a newer session and leaves
-//! its own, so that it holds nothing but that. A command runs in a task of its own that holds a guard until the outcome
+//! its own, so that it holds nothing but that; an upload has a newer session adopt what it staged.
+//! A command runs in a task of its own that holds a guard until the outcome
 //! is known: a client that goes away neither cancels it half way nor lets the session end early.
 //! Numbers and stamps come from the session's counters and are never given twice.
 
@@ -114,6 +115,33 @@ impl Entered {
         Ok(())
     }
 
+    /// Moves an upload to the current session, which adopts all that it has `staged`. Nothing that
+    /// was written in the old session may be left unstaged.
+    ///
+    /// # Errors
+    /// See [`CommitError`]. `Unavailable`: the upload is still in its old session and may try again.
+    /// Others are its end, since which session owns what it wrote is not known.
+    pub(crate) async fn carry(&mut self, staged: Option<&Bytes>) -> Result<(), CommitError> {
+        let newer = self.sessions.enter().await?;
+        if newer.session.id == self.session.id {
+            return Ok(());
+        }
+        if let Some(manifest) = staged {
+            let adopt = wire::AdoptStaged {
+                from: self.session.id,
+                manifest: manifest.clone(),
+            };
+            newer.persist(Command::AdoptStaged(adopt)).await?;
+        }
+        tracing::debug!(
+            from = self.session.id,
+            to = newer.session.id,
+            "an upload moved on"
+        );
+        *self = newer;
+        Ok(())
+    }
+
     /// The session's number.
     #[cfg(test)]
     pub(crate) fn id(&self) -> u64 {
@@ -136,9 +164,27 @@ impl Entered {
     /// # Errors
     /// See [`CommitError`]; `Unknown` after a bounded time, while the resolving goes on behind.
     pub(crate) async fn propose(&self, command: Command) -> Result<wire::Reply, CommitError> {
+        let outcome = self.wait_for(command, tuning::RESOLVE_PATIENCE);
+        tokio::select! {
+            biased;
+            outcome = outcome => outcome,
+            () = self.sessions.clock.sleep(tuning::OUTCOME_WAIT) => Err(CommitError::Unknown),
+        }
+    }
+
+    /// The same for a step of something long, which nobody waits for to be answered: it is given up
+    /// only when the resolving is.
+    ///
+    /// # Errors
+    /// As [`Entered::propose`].
+    pub(crate) async fn persist(&self, command: Command) -> Result<wire::Reply, CommitError> {
+        self.wait_for(command, tuning::RESOLVE_ATTEMPTS).await
+    }
+
+    async fn wait_for(&self, command: Command, patience: u32) -> Result<wire::Reply, CommitError> {
         let operation = self.session.operations.fetch_add(1, Ordering::Relaxed) + 1;
         let (told, outcome) = oneshot::channel();
-        tokio::spawn(self.clone().settle(operation, command, told));
+        tokio::spawn(self.clone().settle(operation, command, patience, told));
         outcome.await.unwrap_or(Err(CommitError::Unknown))
     }
 
@@ -147,6 +193,7 @@ impl Entered {
         self,
         operation: u64,
         command: Command,
+        patience: u32,
         told: oneshot::Sender<Result<wire::Reply, CommitError>>,
     ) {
         let mut told = Some(told);
@@ -170,7 +217,7 @@ impl Entered {
                 Err(CommitError::Unavailable(_)) => {}
                 known => return tell(known),
             }
-            if attempt == tuning::RESOLVE_PATIENCE {
+            if attempt == patience {
                 tell(Err(CommitError::Unknown));
             }
             self.sessions.metadata.pause(backoff.next()).await;
@@ -301,22 +348,26 @@ impl Sessions {
         }
     }
 
-    /// A session begun with an unknown outcome is never used; the leader lets it expire.
+    /// A session begun with an unknown outcome is never used, another is begun; the leader lets it
+    /// expire.
     async fn begin(&self) -> Result<Arc<Session>, CommitError> {
         let command = Command::BeginSession(wire::BeginSession {
             gateway: self.gateway.clone(),
         });
-        let begun = self.clock.monotonic();
         let mut backoff = Backoff::new();
         let mut attempt = 1;
+        let deadline = self.metadata.deadline();
         loop {
+            // Its age counts from before it was asked for.
+            let begun = self.clock.monotonic();
             let sent = self.metadata.propose(0, 0, command.clone()).await;
             let error = match sent.map_err(commit_error).and_then(check) {
                 Ok(reply) => return self.session(reply.number, begun),
                 Err(error) => error,
             };
-            if attempt == tuning::METADATA_ATTEMPTS || !matches!(error, CommitError::Unavailable(_))
-            {
+            let again = matches!(error, CommitError::Unavailable(_) | CommitError::Unknown);
+            let last = attempt == tuning::METADATA_ATTEMPTS || self.metadata.is_past(deadline);
+            if last || !again {
                 return Err(CommitError::Unavailable(error.to_string()));
             }
             attempt += 1;

@@ -7,11 +7,17 @@
 //!                    SHA-256, codec, disks. MD5 and framing run beside hashing and coding.
 //! ```
 //!
+//! A body that comes slowly leaves its session once that is an hour old, between two chunks: what is
+//! sealed is staged, and the manifest taken along ([`manifest::carry`]). A session is thus held for
+//! one chunk more at most, at the lowest rate 4.6 hours. Only a body that must be one chunk, which
+//! may be longer, stays where it began.
+//!
 //! The last chunk is sealed only after the body's end has been verified. Its digest is the body's
 //! own where that is one and the same thing.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use cairn_model::{Coding, DomainId, Sha256, limits};
@@ -23,12 +29,16 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::data::chunk_writer::ChunkWriter;
+use crate::data::manifest::{self, Staged};
 use crate::data::session::Entered;
 use crate::data::{DataPath, WriteError};
+use crate::metadata::CommitError;
 use crate::tuning;
 
 /// Stripes that may wait between the two tasks: beside them one is being filled and one written.
 const WAITING_STRIPES: usize = limits::STRIPES_PER_REQUEST - 2;
+
+const LEAVE_AT: Duration = Duration::from_secs(limits::READ_REPIN_SECS);
 
 /// A body, decoded and checked as it passes.
 pub(crate) trait Source: Send {
@@ -60,6 +70,8 @@ pub(crate) enum Stored {
     Inline(Bytes),
     /// In these chunks.
     Chunks(Vec<wire::ExtentWrite>),
+    /// In chunks that are staged, and then in these.
+    Staged(Staged, Vec<wire::ExtentWrite>),
 }
 
 /// A stored body that nothing refers to yet.
@@ -73,21 +85,39 @@ pub(crate) struct Written {
     pub(crate) crc64nvme: u64,
 }
 
-/// Stores a body in `domain`.
+/// Where the chunks of a body go.
+#[derive(Clone, Copy, Debug)]
+struct Home {
+    domain: DomainId,
+    /// For which bucket they are staged; none where there is only one.
+    bucket: Option<u64>,
+    /// Longest chunk.
+    cut: u64,
+}
+
+/// Stores a body for `bucket`. The session given back is the one to commit in: a newer one where the
+/// body took long, so the caller must hold no place in the first.
 ///
 /// # Errors
 /// See [`WriteError`]; nothing refers to what may have been written.
 pub(crate) async fn write<S: Source>(
     path: &Arc<DataPath>,
-    session: &Entered,
-    domain: DomainId,
+    session: Entered,
+    bucket: &wire::Bucket,
     source: S,
-) -> Result<(Written, S::Proof), WriteError> {
+) -> Result<(Entered, Written, S::Proof), WriteError> {
     if source.length() <= limits::INLINE_LEN_MAX {
-        return inline(source).await;
+        let (written, proof) = inline(source).await?;
+        return Ok((session, written, proof));
     }
-    let (extents, proof) = chunks(path, session, domain, source, limits::CHUNK_LEN_DEFAULT).await?;
-    Ok((gather(extents), proof))
+    let home = Home {
+        domain: DomainId(bucket.domain),
+        bucket: Some(bucket.id),
+        cut: limits::CHUNK_LEN_DEFAULT,
+    };
+    let (sealed, proof) = chunks(path, session, home, source).await?;
+    let (session, written) = sealed.gather();
+    Ok((session, written, proof))
 }
 
 /// Stores a body of 1 to `CHUNK_LEN_MAX` bytes in `domain` as one chunk, however short it is.
@@ -100,25 +130,29 @@ pub(crate) async fn write_chunk<S: Source>(
     domain: DomainId,
     source: S,
 ) -> Result<(wire::ExtentWrite, S::Proof), WriteError> {
-    let (extents, proof) = chunks(path, session, domain, source, limits::CHUNK_LEN_MAX).await?;
-    match <[wire::ExtentWrite; 1]>::try_from(extents) {
+    let home = Home {
+        domain,
+        bucket: None,
+        cut: limits::CHUNK_LEN_MAX,
+    };
+    let (sealed, proof) = chunks(path, session.clone(), home, source).await?;
+    match <[wire::ExtentWrite; 1]>::try_from(sealed.extents) {
         Ok([extent]) => Ok((extent, proof)),
         Err(_) => Err(WriteError::Internal("not one chunk".to_owned())),
     }
 }
 
-/// Stores a body as chunks of at most `cut` bytes.
+/// Stores a body as chunks.
 async fn chunks<S: Source>(
     path: &Arc<DataPath>,
-    session: &Entered,
-    domain: DomainId,
+    session: Entered,
+    home: Home,
     mut source: S,
-    cut: u64,
-) -> Result<(Vec<wire::ExtentWrite>, S::Proof), WriteError> {
+) -> Result<(Sealed, S::Proof), WriteError> {
     let length = source.length();
     let stripe_len = path.views.get().await?.coding(length).stripe_len();
-    if length > stripe_len.min(cut) {
-        return Lines::open(path, session, domain, cut).run(source).await;
+    if length > stripe_len.min(home.cut) {
+        return Lines::open(path, session, home).run(source).await;
     }
     let mut plain = buffer(length, stripe_len)?;
     source
@@ -127,10 +161,14 @@ async fn chunks<S: Source>(
         .map_err(WriteError::Body)?;
     let hash = !source.makes_sha256();
     let (proof, sha256) = source.finish().await.map_err(WriteError::Body)?;
-    let mut chunk = ChunkWriter::open(path, session, domain, length, hash).await?;
+    let mut chunk = ChunkWriter::open(path, &session, home.domain, length, hash).await?;
     chunk.push(plain).await?;
-    let extent = chunk.seal(sha256).await?;
-    Ok((vec![extent], proof))
+    let sealed = Sealed {
+        session,
+        extents: vec![chunk.seal(sha256).await?],
+        staged: None,
+    };
+    Ok((sealed, proof))
 }
 
 async fn inline<S: Source>(mut source: S) -> Result<(Written, S::Proof), WriteError> {
@@ -149,20 +187,41 @@ async fn inline<S: Source>(mut source: S) -> Result<(Written, S::Proof), WriteEr
     Ok((written, proof))
 }
 
-/// Puts the chunks of one body together: their CRCs make the body's.
-fn gather(extents: Vec<wire::ExtentWrite>) -> Written {
-    let (length, crc64nvme) = extents.iter().fold((0, 0), |(length, crc), extent| {
-        let more = u64::from(extent.length);
-        let crc = match length {
-            0 => extent.crc64nvme,
-            _ => checksum_combine(Crc64Nvme, crc, extent.crc64nvme, more),
+/// The chunks of one body.
+struct Sealed {
+    /// The session that holds them.
+    session: Entered,
+    /// All of them, in order.
+    extents: Vec<wire::ExtentWrite>,
+    /// How many of the first are staged.
+    staged: Option<Staged>,
+}
+
+impl Sealed {
+    /// Puts them together: their CRCs make the body's.
+    fn gather(mut self) -> (Entered, Written) {
+        let extents = self.extents.iter();
+        let (length, crc64nvme) = extents.fold((0, 0), |(length, crc), extent| {
+            let more = u64::from(extent.length);
+            let crc = match length {
+                0 => extent.crc64nvme,
+                _ => checksum_combine(Crc64Nvme, crc, extent.crc64nvme, more),
+            };
+            (length + more, crc)
+        });
+        let stored = match self.staged {
+            None => Stored::Chunks(self.extents),
+            Some(staged) => {
+                let rest = self.extents.split_off(staged.extents);
+                Stored::Staged(staged, rest)
+            }
         };
-        (length + more, crc)
-    });
-    Written {
-        stored: Stored::Chunks(extents),
-        length,
-        crc64nvme,
+        let written = Written {
+            stored,
+            length,
+            crc64nvme,
+        };
+        (self.session, written)
     }
 }
 
@@ -191,34 +250,33 @@ enum Work {
 /// The line between the two tasks of a longer body.
 struct Lines {
     work: mpsc::Sender<Work>,
-    chunks: AbortOnDrop<Result<Vec<wire::ExtentWrite>, WriteError>>,
+    chunks: AbortOnDrop<Result<Sealed, WriteError>>,
     path: Arc<DataPath>,
     /// Longest chunk.
     cut: u64,
 }
 
 impl Lines {
-    fn open(path: &Arc<DataPath>, session: &Entered, domain: DomainId, cut: u64) -> Self {
+    fn open(path: &Arc<DataPath>, session: Entered, home: Home) -> Self {
         let (work, waiting) = mpsc::channel(WAITING_STRIPES);
         let chunks = Chunks {
             path: Arc::clone(path),
-            session: session.clone(),
-            domain,
+            session,
+            home,
             sealing: JoinSet::new(),
             sealed: Vec::new(),
+            staged: None,
+            leave_at: LEAVE_AT,
         };
         Self {
             work,
             chunks: AbortOnDrop(tokio::spawn(chunks.write(waiting))),
             path: Arc::clone(path),
-            cut,
+            cut: home.cut,
         }
     }
 
-    async fn run<S: Source>(
-        self,
-        mut source: S,
-    ) -> Result<(Vec<wire::ExtentWrite>, S::Proof), WriteError> {
+    async fn run<S: Source>(self, mut source: S) -> Result<(Sealed, S::Proof), WriteError> {
         match self.feed(&mut source).await {
             Ok(()) => {}
             Err(Fed::Body(error)) => return Err(WriteError::Body(error)),
@@ -300,29 +358,20 @@ enum Fed {
 struct Chunks {
     path: Arc<DataPath>,
     session: Entered,
-    domain: DomainId,
+    home: Home,
     sealing: JoinSet<(usize, Result<wire::ExtentWrite, WriteError>)>,
     sealed: Vec<Option<wire::ExtentWrite>>,
+    staged: Option<Staged>,
+    /// The session's age at which the upload moves to a newer one.
+    leave_at: Duration,
 }
 
 impl Chunks {
-    async fn write(
-        mut self,
-        mut waiting: mpsc::Receiver<Work>,
-    ) -> Result<Vec<wire::ExtentWrite>, WriteError> {
-        let out_of_order = || WriteError::Internal("work out of order".to_owned());
+    async fn write(mut self, mut waiting: mpsc::Receiver<Work>) -> Result<Sealed, WriteError> {
         let mut open: Option<ChunkWriter> = None;
         while let Some(work) = waiting.recv().await {
             match work {
-                Work::Open(length, hash) => {
-                    let Self {
-                        path,
-                        session,
-                        domain,
-                        ..
-                    } = &self;
-                    open = Some(ChunkWriter::open(path, session, *domain, length, hash).await?);
-                }
+                Work::Open(length, hash) => open = Some(self.open(length, hash).await?),
                 Work::Stripe(plain) => open.as_mut().ok_or_else(out_of_order)?.push(plain).await?,
                 Work::Seal(sha256) => {
                     self.seal(open.take().ok_or_else(out_of_order)?, sha256)
@@ -333,13 +382,53 @@ impl Chunks {
         if open.is_some() {
             return Err(WriteError::Internal("the body went away".to_owned()));
         }
+        Ok(Sealed {
+            extents: self.all_sealed().await?,
+            session: self.session,
+            staged: self.staged,
+        })
+    }
+
+    async fn open(&mut self, length: u64, hash: bool) -> Result<ChunkWriter, WriteError> {
+        if self.session.age() >= self.leave_at {
+            self.leave_session().await?;
+        }
+        ChunkWriter::open(&self.path, &self.session, self.home.domain, length, hash).await
+    }
+
+    /// Moves to a newer session between two chunks: all that the old one holds is sealed. Where that
+    /// cannot be done now the old one goes on to hold it.
+    async fn leave_session(&mut self) -> Result<(), WriteError> {
+        let Some(bucket) = self.home.bucket else {
+            return Ok(());
+        };
+        let extents = self.all_sealed().await?;
+        if self.staged.is_none() && !extents.is_empty() {
+            let view = self.path.views.get().await?;
+            self.staged = Some(Staged::new(self.session.stamp(view.group, view.generation)));
+        }
+        let moved = match &mut self.staged {
+            None => self.session.carry(None).await,
+            Some(staged) => manifest::carry(&mut self.session, bucket, staged, &extents).await,
+        };
+        match moved {
+            Ok(()) => self.leave_at = LEAVE_AT,
+            Err(CommitError::Unavailable(error)) => {
+                tracing::warn!(error, "a long upload stays in its session");
+                self.leave_at = self.session.age() + Duration::from_secs(limits::SESSION_SECS);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Every chunk so far, once each is durable.
+    async fn all_sealed(&mut self) -> Result<Vec<wire::ExtentWrite>, WriteError> {
         while let Some(sealed) = self.sealing.join_next().await {
             self.note(sealed)?;
         }
-        self.sealed
-            .into_iter()
-            .collect::<Option<_>>()
-            .ok_or_else(out_of_order)
+        let sealed = self.sealed.iter().cloned();
+        sealed.collect::<Option<_>>().ok_or_else(out_of_order)
     }
 
     /// Seals behind, so that the disks' flush does not stop the body; few at once.
@@ -366,6 +455,10 @@ impl Chunks {
         }
         Ok(())
     }
+}
+
+fn out_of_order() -> WriteError {
+    WriteError::Internal("work out of order".to_owned())
 }
 
 /// A task that does not outlive the wait for it.

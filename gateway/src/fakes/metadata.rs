@@ -18,6 +18,8 @@ use cairn_wire::metadata::entry::Command;
 /// What goes wrong with one of the next commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// Nothing: a later command is meant.
+    Spared,
     /// Carried out, but nobody hears of it.
     DoneButUnknown,
     /// Not carried out, and nobody knows.
@@ -49,6 +51,8 @@ pub(crate) struct State {
     leases: BTreeMap<(u64, Bytes), u64>,
     refuse_lease: bool,
     pages: BTreeMap<Bytes, Vec<Vec<wire::ExtentWrite>>>,
+    /// Manifests staged and not attached, and the session each would fall with.
+    staged: BTreeMap<Bytes, u64>,
     part_lists: BTreeMap<Bytes, Vec<wire::PartRead>>,
     open: BTreeSet<u64>,
     last_session: u64,
@@ -213,6 +217,19 @@ impl State {
         self.slow_user = Some((Arc::clone(clock), by));
     }
 
+    /// Ends a session as the leader does.
+    pub(crate) fn expire(&mut self, session: u64) {
+        self.open.remove(&session);
+        let owned = |owner: &u64| *owner == session;
+        self.pages
+            .retain(|manifest, _| !self.staged.get(manifest).is_some_and(owned));
+        self.staged.retain(|_, owner| *owner != session);
+    }
+
+    pub(crate) fn staged(&self) -> &BTreeMap<Bytes, u64> {
+        &self.staged
+    }
+
     pub(crate) fn kept_alive(&mut self) -> &mut Vec<Vec<u64>> {
         &mut self.kept_alive
     }
@@ -285,7 +302,7 @@ impl MetadataService for FakeMetadata {
                 state.carry_out(session, operation, command);
                 return Err(MetadataError::Unknown);
             }
-            Some(Fault::Hangs) | None => {}
+            Some(Fault::Hangs | Fault::Spared) | None => {}
         }
         Ok(state.carry_out(session, operation, command))
     }

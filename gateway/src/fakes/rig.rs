@@ -161,15 +161,16 @@ impl Rig {
 
     pub(crate) async fn write(&self, body: Script) -> Result<Written, WriteError> {
         let session = self.sessions.enter().await.unwrap();
-        let domain = DomainId(self.bucket.domain);
-        Ok(writer::write(&self.path, &session, domain, body).await?.0)
+        Ok(writer::write(&self.path, session, &self.bucket, body)
+            .await?
+            .1)
     }
 
     /// Writes and commits.
-    pub(crate) async fn put(&self, key: &str, body: Script) -> Result<(), WriteError> {
+    pub(crate) async fn put<S: Source>(&self, key: &str, body: S) -> Result<(), WriteError> {
         let session = self.sessions.enter().await.unwrap();
-        let domain = DomainId(self.bucket.domain);
-        let (written, ()) = writer::write(&self.path, &session, domain, body).await?;
+        let stored = writer::write(&self.path, session, &self.bucket, body).await?;
+        let (session, written, _) = stored;
         let crc = Bytes::copy_from_slice(&written.crc64nvme.to_be_bytes());
         let content =
             manifest::content(&session, session.stamp(1, 1), self.bucket.id, written).await?;

@@ -1,11 +1,13 @@
 //! A whole gateway over the fakes, and calls to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_model::Coding;
 use cairn_world::Clock as _;
 use cairn_world::real::OsEntropy;
+use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -154,6 +156,34 @@ impl Site {
         let (mut parts, _) = request.into_parts();
         let chunked = "chunked".parse().unwrap();
         parts.headers.insert("transfer-encoding", chunked);
+        self.respond(Request::from_parts(parts, body)).await
+    }
+
+    /// Sends a head that was signed, with a body of which a MiB comes at a time, each so long after
+    /// the one before. Idle sessions are ended meanwhile.
+    pub(crate) async fn send_slowly(
+        &self,
+        request: Request<Bytes>,
+        body: Bytes,
+        pace: Duration,
+    ) -> Got {
+        let (mut parts, _) = request.into_parts();
+        parts.headers.insert("content-length", body.len().into());
+        let frames: Vec<Bytes> = body.chunks(1 << 20).map(Bytes::copy_from_slice).collect();
+        let clock = Arc::clone(&self.clock);
+        let sessions = Arc::clone(&self.gateway.inner.sessions);
+        let frames = futures_util::stream::iter(frames).then(move |data| {
+            let (clock, sessions) = (Arc::clone(&clock), Arc::clone(&sessions));
+            async move {
+                for _ in 0..200 {
+                    tokio::task::yield_now().await;
+                }
+                clock.advance(pace);
+                sessions.end_idle().await;
+                Ok::<_, std::io::Error>(Frame::data(data))
+            }
+        });
+        let body = StreamBody::new(Box::pin(frames));
         self.respond(Request::from_parts(parts, body)).await
     }
 

@@ -25,14 +25,14 @@ pub(super) async fn copy(call: &Call) -> Result<Response, S3Error> {
         conditions: &input.source_conditions,
         owner: input.source_owner.as_deref(),
     };
-    let session = call.enter().await?;
     for _ in 0..tuning::COPY_TRIES {
+        let session = call.enter().await?;
         let source = Source::find(call, asked).await?;
         copy_source::check_length(source.object.length)?;
         let made = if source.is_near(call)? {
-            by_reference(call, &session, &input, &source).await
+            by_reference(call, session, &input, &source).await
         } else {
-            by_value(call, &session, &input, &source).await
+            by_value(call, session, &input, &source).await
         };
         match made {
             Ok(output) => return Ok(output.into_object_response()),
@@ -70,16 +70,18 @@ fn output(copy: &wire::Attributes, reply: &wire::Reply) -> CopyOutput {
 
 async fn by_reference(
     call: &Call,
-    session: &Entered,
+    session: Entered,
     input: &CopyObject,
     source: &Source,
 ) -> Result<CopyOutput, Failed> {
     let row = source.attributes();
-    let checksums = match input.checksum {
-        None => row.checksums.clone(),
+    let (session, checksums) = match input.checksum {
+        None => (session, row.checksums.clone()),
         Some(algorithm) => {
             let sum = checksum(call, session, source, algorithm).await?;
-            attributes::with_shown(&row.checksums, &sum)
+            // The commit names the version that was read, so any open session will do.
+            let session = call.enter().await?;
+            (session, attributes::with_shown(&row.checksums, &sum))
         }
     };
     let copy = wire::Attributes {
@@ -104,7 +106,7 @@ async fn by_reference(
 /// A checksum over all of the source: the stored one, or else its bytes are read.
 async fn checksum(
     call: &Call,
-    session: &Entered,
+    session: Entered,
     source: &Source,
     algorithm: Algorithm,
 ) -> Result<Checksum, Failed> {
@@ -112,14 +114,16 @@ async fn checksum(
         return Ok(stored);
     }
     let _permit = call.gateway.upload_permit()?;
-    let body = source.body(call, session, 0..source.object.length, algorithm);
+    let body = source.body(call, &session, 0..source.object.length, algorithm);
+    // The reader's own place is left when it has read for long.
+    drop(session);
     let verified = body.digest().await.map_err(Failed::Bytes)?;
     Ok(verified.checksum().clone())
 }
 
 async fn by_value(
     call: &Call,
-    session: &Entered,
+    session: Entered,
     input: &CopyObject,
     source: &Source,
 ) -> Result<CopyOutput, Failed> {
@@ -127,9 +131,10 @@ async fn by_value(
     let shown = attributes::shown(&row).map(|shown| shown.checksum.algorithm());
     let algorithm = input.checksum.or(shown).unwrap_or(Algorithm::Crc64Nvme);
     let _permit = call.gateway.upload_permit()?;
-    let body = source.body(call, session, 0..source.object.length, algorithm);
-    let stored = writer::write(&call.gateway.path, session, call.domain()?, body).await;
-    let (written, verified) = stored.map_err(|error| Failed::Bytes(error::of_write(error)))?;
+    let body = source.body(call, &session, 0..source.object.length, algorithm);
+    let stored = writer::write(&call.gateway.path, session, call.bucket()?, body).await;
+    let stored = stored.map_err(|error| Failed::Bytes(error::of_write(error)))?;
+    let (session, written, verified) = stored;
     let copy = wire::Attributes {
         etag: verified.etag(),
         checksums: attributes::of_one_piece(verified.checksum(), written.crc64nvme),
@@ -139,7 +144,7 @@ async fn by_value(
         bucket: call.bucket()?.id,
         key: call.key_bytes()?,
         attributes: Some(copy.clone()),
-        content: Some(put_object::content(call, session, written).await?),
+        content: Some(put_object::content(call, &session, written).await?),
         conditions: attributes::conditions(&input.conditions),
     };
     let reply = session.propose(Command::PutObject(command)).await?;

@@ -23,7 +23,7 @@ pub(super) async fn put(call: &Call, body: Incoming) -> Result<Response<Body>, S
     let upload = Upload::for_object(&call.head, call.authenticated.payload())?;
     let _permit = call.gateway.upload_permit()?;
     let session = call.enter().await?;
-    let (written, verified) = store(call, &session, body, upload).await?;
+    let (session, written, verified) = store(call, session, body, upload).await?;
     let output = PutObjectOutput {
         etag: verified.etag(),
         checksum: Some(ObjectChecksum::full(verified.checksum().clone())),
@@ -33,19 +33,19 @@ pub(super) async fn put(call: &Call, body: Incoming) -> Result<Response<Body>, S
     Ok(output.into_response().map(Body::from))
 }
 
-/// Stores a body and verifies all of it.
+/// Stores a body and verifies all of it; gives the session to commit in.
 pub(super) async fn store(
     call: &Call,
-    session: &Entered,
+    session: Entered,
     body: Incoming,
     upload: Upload,
-) -> Result<(Written, Verified), S3Error> {
+) -> Result<(Entered, Written, Verified), S3Error> {
     let source = ObjectBody::new(body, upload, call.signs_sha256());
     let path = &call.gateway.path;
-    let stored = writer::write(path, session, call.domain()?, source).await;
-    let (written, verified) = stored.map_err(error::of_write)?;
+    let stored = writer::write(path, session, call.bucket()?, source).await;
+    let (session, written, verified) = stored.map_err(error::of_write)?;
     call.gateway.metrics.bytes_in.add(written.length);
-    Ok((written, verified))
+    Ok((session, written, verified))
 }
 
 /// The content of a commit; long manifests are staged.

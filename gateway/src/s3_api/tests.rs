@@ -9,3 +9,4 @@ mod multipart;
 mod objects;
 mod part_copies;
 mod refusals;
+mod slow;

@@ -27,7 +27,8 @@ pub(super) async fn upload(call: &Call, body: Incoming) -> Result<Response<Body>
     )?;
     let _permit = call.gateway.upload_permit()?;
     let session = call.enter().await?;
-    let (written, verified) = put_object::store(call, &session, body, upload).await?;
+    let stored = put_object::store(call, session, body, upload).await?;
+    let (session, written, verified) = stored;
     let output = UploadPartOutput {
         etag: verified.etag(),
         checksum: Some(verified.checksum().clone()),

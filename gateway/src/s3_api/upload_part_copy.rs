@@ -32,10 +32,10 @@ pub(super) async fn copy(call: &Call) -> Result<Response, S3Error> {
     let id = &input.part.upload_id;
     let upload = upload_id::find(call, id).await?;
     let upload = upload.ok_or_else(|| upload_id::no_such_upload(id))?;
-    let session = call.enter().await?;
     for _ in 0..tuning::COPY_TRIES {
+        let session = call.enter().await?;
         let source = Source::find(call, asked).await?;
-        match attempt(call, &session, &input, &upload, &source).await {
+        match attempt(call, session, &input, &upload, &source).await {
             Ok(output) => return Ok(output.into_part_response()),
             Err(failed) => failed.again(call, &source).await?,
         }
@@ -45,7 +45,7 @@ pub(super) async fn copy(call: &Call) -> Result<Response, S3Error> {
 
 async fn attempt(
     call: &Call,
-    session: &Entered,
+    session: Entered,
     input: &UploadPartCopy,
     upload: &wire::Upload,
     source: &Source,
@@ -57,10 +57,10 @@ async fn attempt(
     };
     copy_source::check_length(range.end - range.start)?;
     let algorithm = upload_id::rule(upload).algorithm();
-    let part = match refer(call, session, source, range.clone()).await? {
+    let (session, part) = match refer(call, &session, source, range.clone()).await? {
         Some(content) => {
-            let told = digests(call, session, source, range, algorithm).await?;
-            Part::new(content, told.etag, &told.checksum)
+            let told = digests(call, &session, source, range, algorithm).await?;
+            (session, Part::new(content, told.etag, &told.checksum))
         }
         None => write(call, session, source, range, algorithm).await?,
     };
@@ -161,23 +161,25 @@ fn is_md5(etag: &str) -> bool {
     etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Reads a range and writes it again.
+/// Reads a range and writes it again; gives the session to commit in.
 async fn write(
     call: &Call,
-    session: &Entered,
+    session: Entered,
     source: &Source,
     range: Range<u64>,
     algorithm: Algorithm,
-) -> Result<Part, Failed> {
+) -> Result<(Entered, Part), Failed> {
     let _permit = call.gateway.upload_permit()?;
-    let body = source.body(call, session, range, algorithm);
-    let stored = writer::write(&call.gateway.path, session, call.domain()?, body).await;
-    let (written, verified) = stored.map_err(|error| Failed::Bytes(error::of_write(error)))?;
+    let body = source.body(call, &session, range, algorithm);
+    let stored = writer::write(&call.gateway.path, session, call.bucket()?, body).await;
+    let stored = stored.map_err(|error| Failed::Bytes(error::of_write(error)))?;
+    let (session, written, verified) = stored;
     let checksums = attributes::of_one_piece(verified.checksum(), written.crc64nvme);
-    Ok(Part {
-        content: put_object::content(call, session, written).await?,
+    let part = Part {
+        content: put_object::content(call, &session, written).await?,
         etag: verified.etag(),
         shown: verified.checksum().clone(),
         checksums,
-    })
+    };
+    Ok((session, part))
 }

@@ -68,11 +68,11 @@ fn attach_pages(
     bucket: &Bucket,
     pages: Pages,
 ) -> Result<(Content, u64), Stop> {
-    let manifest = own_stamp(context, &pages.manifest)?;
     let key = StagedKey {
         session: sessions::require(context)?,
-        manifest,
+        manifest: stamp_here(context, &pages.manifest)?.to_bytes(),
     };
+    // The row says whose the pages are: the session's that staged them, or adopted them since.
     let Some(staged) = txn.get(&key)? else {
         return refuse(Refusal::RetryUpload);
     };
@@ -102,32 +102,40 @@ pub(super) fn stage(
 ) -> Result<Reply, Stop> {
     let bucket = buckets::require(txn, command.bucket)?;
     let session = sessions::require(context)?;
-    let manifest = own_stamp(context, &command.manifest)?;
+    let manifest = stamp_here(context, &command.manifest)?.to_bytes();
     if command.extents.is_empty() || command.extents.len() > limits::STAGE_EXTENTS_MAX {
         return malformed("a page holds 1 to STAGE_EXTENTS_MAX extents");
     }
     let key = StagedKey { session, manifest };
-    let staged = txn.get(&key)?.unwrap_or(StagedRow {
-        bucket: bucket.id,
-        domain: bucket.domain,
-        ..StagedRow::default()
-    });
+    let staged = match txn.get(&key)? {
+        Some(staged) => staged,
+        // Only the session that drew the stamp begins a manifest; one that adopted it goes on.
+        None => {
+            own_stamp(context, &command.manifest)?;
+            StagedRow {
+                bucket: bucket.id,
+                domain: bucket.domain,
+                ..StagedRow::default()
+            }
+        }
+    };
     let full = usize::try_from(staged.pages).is_ok_and(|pages| pages >= limits::MANIFEST_PAGES_MAX);
     if staged.bucket != bucket.id || staged.pages != command.page || full {
         return malformed("pages are staged in order, for one bucket, up to MANIFEST_PAGES_MAX");
+    }
+    let page_key = PageKey {
+        manifest,
+        page: command.page,
+    };
+    if txn.get(&page_key)?.is_some() {
+        return malformed("a manifest that was attached or adopted is not begun again");
     }
     let length = take(txn, context, bucket.domain, &mut command.extents)?;
     let page = PageRow {
         extents: command.extents,
         parts: Vec::new(),
     };
-    txn.put(
-        &PageKey {
-            manifest,
-            page: command.page,
-        },
-        &page,
-    );
+    txn.put(&page_key, &page);
     let row = StagedRow {
         pages: staged.pages + 1,
         length: staged.length + length,
@@ -161,14 +169,23 @@ fn take(
 
 /// A manifest's stamp must come from the committing session, so that no two writers share one.
 pub(super) fn own_stamp(context: &Context, bytes: &[u8]) -> Result<[u8; 16], Stop> {
+    let stamp = stamp_here(context, bytes)?;
+    if stamp.session.0 == context.session {
+        Ok(stamp.to_bytes())
+    } else {
+        refuse(Refusal::RetryUpload)
+    }
+}
+
+/// A stamp of this group and generation, whichever session drew it.
+pub(super) fn stamp_here(context: &Context, bytes: &[u8]) -> Result<Incarnation, Stop> {
     let cluster = context.cluster()?;
     match Incarnation::from_bytes(bytes) {
         Some(stamp)
-            if stamp.session.0 == context.session
-                && u32::from(stamp.group) == cluster.group
+            if u32::from(stamp.group) == cluster.group
                 && u32::from(stamp.generation) == cluster.generation =>
         {
-            Ok(stamp.to_bytes())
+            Ok(stamp)
         }
         Some(_) => refuse(Refusal::RetryUpload),
         None => malformed("a stamp is 16 bytes"),

@@ -1,6 +1,7 @@
 //! The state machine against its rules, one refusal a test, and against a full mark of references
 //! under random histories.
 
+mod adoptions;
 mod claims;
 mod copies;
 mod debts;

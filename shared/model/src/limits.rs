@@ -180,7 +180,8 @@ pub const STRIPES_PER_REQUEST: usize = 4;
 
 /// Seconds a session takes uploads and reads before the next one begins.
 pub const SESSION_SECS: u64 = 60;
-/// Seconds after which a read leaves its session for a newer one, so that what it does not need goes.
+/// Seconds after which a read or an upload leaves its session for a newer one, so that what it does
+/// not need goes. An upload leaves between two chunks, so it may stay for one more chunk.
 pub const READ_REPIN_SECS: u64 = 3_600;
 /// Seconds after which a silent session is expired by the leader.
 pub const SESSION_EXPIRY_SECS: u64 = 90;
@@ -236,6 +237,8 @@ const _: () = {
     assert!(OBJECT_LEN_MAX <= PUT_LEN_MAX * PARTS_MAX as u64);
     assert!(SESSION_SECS < SESSION_EXPIRY_SECS);
     assert!(SESSION_SECS < READ_REPIN_SECS);
+    // An upload that leaves its session stages a page: at worst with every chunk.
+    assert!(PUT_LEN_MAX.div_ceil(CHUNK_LEN_DEFAULT) < MANIFEST_PAGES_MAX as u64);
     assert!(DISKS_MAX <= u16::MAX as usize + 1);
     // A table has two bytes a slot.
     assert!((2 * SHARDS_MAX as usize) << PARTITION_BITS_DEFAULT < ENTRY_LEN_MAX as usize);

@@ -50,7 +50,7 @@ pub struct MetadataGroup {
 }
 
 /// The order in which replicas are tried for one call: those that answered lately, the believed leader
-/// first; then the others. Each is tried once, a leader that is named
+/// first; all where none did. Each is tried once, a leader that is named
 /// afterwards once more: who leads may have changed meanwhile.
 struct Tour {
     ahead: VecDeque<Replica>,
@@ -63,7 +63,11 @@ const HINTS_MAX: u32 = 3;
 
 impl Tour {
     fn new(mut replicas: Vec<Replica>, leader: Option<u64>) -> Self {
-        replicas.sort_by_key(|replica| (!replica.is_reachable, Some(replica.node) != leader));
+        // Who is silent is asked only where everybody is: a call would wait for each of them.
+        if replicas.iter().any(|replica| replica.is_reachable) {
+            replicas.retain(|replica| replica.is_reachable);
+        }
+        replicas.sort_by_key(|replica| Some(replica.node) != leader);
         Self {
             ahead: replicas.into(),
             behind: Vec::new(),

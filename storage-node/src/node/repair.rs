@@ -82,8 +82,8 @@ pub(crate) struct Repair {
 }
 
 impl StorageNode {
-    /// Takes an order up, once it is its turn. Writings of fenced generations are not refused: the order speaks for the
-    /// chunk's row, and what was stored before a restore must be repaired too.
+    /// Takes an order up, once it is its turn. Writings of fenced generations are not refused: the
+    /// order speaks for the chunk's row, and what was stored before a restore must be repaired too.
     pub(crate) async fn repair(&self, order: &Rebuild) -> Result<Repair, ShardError> {
         let (stamp, epoch) = (order.incarnation, order.epoch);
         let disk = self.disk_at(order.disk, stamp, epoch, Access::Write)?;

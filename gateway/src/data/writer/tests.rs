@@ -1,3 +1,5 @@
+mod slow;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ const MIB: usize = 1 << 20;
 fn chunks(written: &Written) -> &[wire::ExtentWrite] {
     match &written.stored {
         Stored::Chunks(extents) => extents,
-        Stored::Inline(_) => panic!("inline"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -310,7 +312,7 @@ async fn long_manifests_are_staged_before_the_commit() {
         crc64nvme: 0,
     };
     let stamp = session.stamp(1, 1);
-    let content = crate::data::manifest::content(&session, stamp, rig.bucket.id, written)
+    let content = manifest::content(&session, stamp, rig.bucket.id, written)
         .await
         .unwrap();
     let Some(wire::content::Place::Pages(pages)) = content.place else {
@@ -322,7 +324,7 @@ async fn long_manifests_are_staged_before_the_commit() {
         length: 80_000,
         crc64nvme: 0,
     };
-    let content = crate::data::manifest::content(&session, stamp, rig.bucket.id, few)
+    let content = manifest::content(&session, stamp, rig.bucket.id, few)
         .await
         .unwrap();
     assert!(matches!(
@@ -342,7 +344,7 @@ async fn a_refused_session_ends_the_upload_with_nothing_published() {
         .unwrap_err();
     assert!(matches!(
         refused,
-        WriteError::Commit(crate::metadata::CommitError::RetryUpload)
+        WriteError::Commit(CommitError::RetryUpload)
     ));
     assert!(!published(&rig));
 }

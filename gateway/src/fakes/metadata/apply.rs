@@ -34,7 +34,7 @@ impl State {
                 number(self.last_session)
             }
             Command::EndSession(end) => {
-                self.open.remove(&end.target);
+                self.expire(end.target);
                 done()
             }
             Command::PutUser(put) => {
@@ -64,6 +64,7 @@ impl State {
                     .ok_or(Refusal::NoSuchUpload)?;
                 done()
             }
+            Command::AdoptStaged(adopt) => self.adopt(session, &adopt),
             Command::PinRead(pin) if self.open.contains(&pin.from) => done(),
             Command::MarkSuspect(mark) => {
                 let chunk = self.chunks.get_mut(&(mark.domain, mark.sha256));
@@ -278,6 +279,10 @@ impl State {
             }
             Written::PartPages(_) => Err(Refusal::Malformed),
             Written::Pages(pages) => {
+                if self.staged.get(&pages.manifest) != Some(&session) {
+                    return Err(Refusal::RetryUpload);
+                }
+                self.staged.remove(&pages.manifest);
                 let staged = self
                     .pages
                     .get(&pages.manifest)
@@ -375,9 +380,21 @@ impl State {
             extent.incarnation = taken.incarnation;
             extent.coding = taken.coding;
         }
-        let pages = self.pages.entry(stage.manifest).or_default();
+        let pages = self.pages.entry(stage.manifest.clone()).or_default();
         assert_eq!(pages.len(), stage.page as usize, "pages come in order");
         pages.push(extents);
+        let owner = *self.staged.entry(stage.manifest).or_insert(session);
+        assert_eq!(owner, session, "pages are staged by their owner");
+        done()
+    }
+
+    fn adopt(&mut self, session: u64, adopt: &wire::AdoptStaged) -> Outcome {
+        if !self.open.contains(&adopt.from) || adopt.from >= session {
+            return Err(Refusal::SessionEnded);
+        }
+        let owner = self.staged.get_mut(&adopt.manifest);
+        let owner = owner.filter(|owner| **owner == adopt.from);
+        *owner.ok_or(Refusal::RetryUpload)? = session;
         done()
     }
 

@@ -7,7 +7,7 @@ use crate::fakes::{Fault, Got, Site, pattern};
 
 const PART: usize = 5 << 20;
 
-async fn create(site: &Site, headers: &[(&str, &str)]) -> String {
+pub(super) async fn create(site: &Site, headers: &[(&str, &str)]) -> String {
     let made = site
         .call_with(Method::POST, "/bucket/key?uploads", headers, "")
         .await;
@@ -22,7 +22,7 @@ async fn upload(site: &Site, id: &str, number: u32, body: impl Into<Bytes>) -> S
     put.header("etag").to_owned()
 }
 
-async fn complete(site: &Site, id: &str, parts: &[(u32, &str)]) -> Got {
+pub(super) async fn complete(site: &Site, id: &str, parts: &[(u32, &str)]) -> Got {
     complete_with(site, id, parts, &[]).await
 }
 

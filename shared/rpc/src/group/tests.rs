@@ -143,7 +143,7 @@ async fn a_query_may_be_answered_by_any_and_says_nothing_of_the_leader() {
 }
 
 #[test]
-fn those_that_answered_lately_come_first_and_the_leader_before_them() {
+fn only_those_that_answered_lately_are_asked_the_leader_first() {
     let silent = Arc::new(Script {
         answers: Mutex::default(),
         calls: AtomicU64::new(0),
@@ -153,12 +153,14 @@ fn those_that_answered_lately_come_first_and_the_leader_before_them() {
         service: silent.clone(),
         is_reachable,
     };
-    let replicas = [(1, false), (2, true), (3, true), (4, false)].map(replica);
-    let order = |leader| {
-        let mut tour = Tour::new(replicas.to_vec(), Some(leader));
+    let order = |replicas: [(u64, bool); 4], leader| {
+        let mut tour = Tour::new(replicas.map(replica).to_vec(), Some(leader));
         let nodes = std::iter::from_fn(|| tour.next()).map(|replica| replica.node);
         nodes.collect::<Vec<u64>>()
     };
-    assert_eq!(order(3), [3, 2, 1, 4]);
-    assert_eq!(order(4), [2, 3, 4, 1], "a silent leader is asked last");
+    let some = [(1, false), (2, true), (3, true), (4, false)];
+    assert_eq!(order(some, 3), [3, 2]);
+    assert_eq!(order(some, 4), [2, 3], "a silent leader is not waited for");
+    let none = [(1, false), (2, false), (3, false), (4, false)];
+    assert_eq!(order(none, 3), [3, 1, 2, 4]);
 }
