@@ -61,15 +61,37 @@ impl MetadataHandler {
 
 fn call_of(asked: &Asked, caller: NodeId) -> Option<Call> {
     match asked {
-        Asked::Propose(entry) => Some(match &entry.command {
-            Some(command) if is_about(command, caller) => Call::ProposeOwn,
-            _ => Call::Propose,
-        }),
+        Asked::Propose(entry) => match &entry.command {
+            Some(command) if is_leaders(command) => None,
+            Some(command) if is_about(command, caller) => Some(Call::ProposeOwn),
+            _ => Some(Call::Propose),
+        },
         Asked::Query(_) => Some(Call::Query),
         Asked::KeepAlive(alive) => {
             (alive.sessions.len() <= limits::RPC_SESSIONS_MAX).then_some(Call::KeepAlive)
         }
     }
+}
+
+/// Whether only the leader's own planners, in its own process, may come to this: a delete, a repair or
+/// a move rests on what they have seen, which no message can say.
+fn is_leaders(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::InitCluster(_)
+            | Command::PlaceTable(_)
+            | Command::BeginDelete(_)
+            | Command::FinishDelete(_)
+            | Command::ReleasePage(_)
+            | Command::JudgeOrphans(_)
+            | Command::ForgetBucket(_)
+            | Command::ExpireLeases(_)
+            | Command::SettleDebt(_)
+            | Command::ClearSuspect(_)
+            | Command::BeginMove(_)
+            | Command::CutOver(_)
+            | Command::AbandonMove(_)
+    )
 }
 
 /// Whether a command changes nothing but what belongs to `node`, or only asks for a look at what it

@@ -9,8 +9,9 @@ use cairn_model::limits;
 use cairn_wire::frame::FrameType;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::{
-    AddDisks, Answer, BeginSession, Disk, ListAnswer, ListedObject, MarkSuspect, MoveNode, Query,
-    Reply, Request, StagePage, answer, query, request,
+    AddDisks, Answer, BeginDelete, BeginSession, CutOver, Disk, JudgeOrphans, ListAnswer,
+    ListedObject, MarkSuspect, MoveNode, Query, Reply, Request, SettleDebt, StagePage, answer,
+    query, request,
 };
 use prost::Message;
 use tokio::sync::Notify;
@@ -230,6 +231,26 @@ async fn a_storage_node_may_speak_for_itself_alone() {
         );
     }
     assert_eq!(scene.replica.asked().len(), asked);
+}
+
+#[tokio::test]
+async fn what_the_leaders_planners_decide_comes_over_no_wire() {
+    for role in Role::ALL {
+        let scene = scene(&[role], LONG);
+        for command in [
+            Command::BeginDelete(BeginDelete::default()),
+            Command::CutOver(CutOver::default()),
+            Command::SettleDebt(SettleDebt::default()),
+            Command::JudgeOrphans(JudgeOrphans::default()),
+        ] {
+            let refused = scene.client.propose(0, 0, command).await;
+            assert!(
+                matches!(refused, Err(MetadataError::Refused(_))),
+                "{role:?}: {refused:?}"
+            );
+        }
+        assert!(scene.replica.asked().is_empty());
+    }
 }
 
 #[tokio::test]
