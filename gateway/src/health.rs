@@ -68,6 +68,7 @@ async fn judge(inner: &Inner) -> Result<(), &'static str> {
 
 /// Counters.
 pub(crate) async fn metrics(State(inner): State<Arc<Inner>>) -> Response<Body> {
+    inner.metrics.show(&inner.sessions.occupied());
     let mut response = text(StatusCode::OK, prometheus::render(inner.metrics.registry()));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);

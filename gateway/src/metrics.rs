@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use cairn_telemetry::{Buckets, Counter, Gauge, Histogram, Registry};
 
+use crate::data::session::Occupied;
+
 /// The gateway's series in the process's registry.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -15,6 +17,10 @@ pub(crate) struct Metrics {
     pub(crate) bytes_out: Counter,
     /// Connections that are open.
     pub(crate) connections: Gauge,
+    sessions: Gauge,
+    held: Gauge,
+    oldest: Gauge,
+    oldest_held: Gauge,
     took: Histogram,
 }
 
@@ -23,11 +29,19 @@ impl Metrics {
         let received = "Object bytes received.";
         let sent = "Object bytes announced in answers.";
         let open = "Open client connections.";
+        let sessions = "Open sessions of this gateway.";
+        let held = "Bytes that requests read or have written in open sessions.";
+        let oldest = "Age of the oldest open session: garbage younger than it waits for it.";
+        let oldest_held = "Bytes that requests read or have written in the oldest open session.";
         let took = "Time from a request's head to its answer's.";
         Self {
             bytes_in: registry.counter("cairn_received_bytes_total", received, &[]),
             bytes_out: registry.counter("cairn_sent_bytes_total", sent, &[]),
             connections: registry.gauge("cairn_connections", open, &[]),
+            sessions: registry.gauge("cairn_sessions_open", sessions, &[]),
+            held: registry.gauge("cairn_session_bytes", held, &[]),
+            oldest: registry.gauge("cairn_session_oldest_seconds", oldest, &[]),
+            oldest_held: registry.gauge("cairn_session_oldest_bytes", oldest_held, &[]),
             took: registry.histogram("cairn_request_seconds", took, Buckets::LATENCY, &[]),
             registry,
         }
@@ -42,6 +56,16 @@ impl Metrics {
             .counter("cairn_requests_total", help, &labels)
             .increment();
         self.took.observe_duration(took);
+    }
+
+    /// Shows what is held in sessions.
+    pub(crate) fn show(&self, now: &Occupied) {
+        let shown = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.sessions
+            .set(i64::try_from(now.sessions).unwrap_or(i64::MAX));
+        self.held.set(shown(now.bytes));
+        self.oldest.set(shown(now.oldest.as_secs()));
+        self.oldest_held.set(shown(now.oldest_bytes));
     }
 
     /// Everything the process counts.

@@ -26,6 +26,7 @@ pub(crate) const CLUSTER: [u8; 16] = *b"a simulated node";
 pub(crate) const ACCESS_KEY: &str = "simulated";
 pub(crate) const SECRET_KEY: &str = "a secret of some length";
 const NODE: u64 = 1;
+/// Bytes of a segment where a test asks for none longer.
 const SEGMENT: u64 = 1 << 20;
 
 /// What survives a power cut.
@@ -35,6 +36,7 @@ pub(crate) struct Machine {
     index: MemoryStore,
     generations: Generations,
     seed: u64,
+    segment: u64,
 }
 
 /// Store generations in memory; a power cut drops what was not persisted.
@@ -60,6 +62,15 @@ impl Machine {
             index: MemoryStore::new(),
             generations: Generations::default(),
             seed,
+            segment: SEGMENT,
+        }
+    }
+
+    /// One whose segments are `segment` bytes long: no shard is longer.
+    pub(crate) fn with_segments(seed: u64, segment: u64) -> Self {
+        Self {
+            segment,
+            ..Self::new(seed)
         }
     }
 
@@ -75,6 +86,7 @@ impl Machine {
             index: self.index.crash(),
             generations: Generations(Arc::new(Mutex::new(kept))),
             seed: seed ^ 0x5eed,
+            segment: self.segment,
         }
     }
 
@@ -118,7 +130,7 @@ impl Machine {
             disk,
             index: Box::new(self.index.clone()),
         };
-        let settings = StorageSettings::inline(SEGMENT);
+        let settings = StorageSettings::inline(self.segment);
         StorageNode::open(CLUSTER, NodeId(NODE), vec![source], &settings, entropy)
             .map(Arc::new)
             .map_err(|error| error.to_string())

@@ -6,7 +6,7 @@
 //!  next boot: what the disk kept ─> the same node ─> every acknowledged write, nothing else
 //! ```
 //!
-//! Leases besides: a week of an idle node's planner in a second.
+//! Leases besides: a week of an idle node's planner in a second. And uploads that take hours.
 //!
 //! The product's own code throughout: only clock, entropy, disk and the store engine are simulated.
 
@@ -21,3 +21,4 @@ mod leases;
 mod machine;
 mod repair;
 mod s3;
+mod slow_upload;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use cairn_compat_suite::call::Call;
 use cairn_compat_suite::sigv4::Credentials;
 use http::Request;
+use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 
 use crate::clock::START;
@@ -36,7 +37,15 @@ pub(crate) async fn send(node: &Node, call: Call) -> Answer {
 
 /// The same, signed so many seconds after the simulation's start.
 pub(crate) async fn send_after(node: &Node, call: Call, seconds: u64) -> Answer {
-    let request = request(call, seconds);
+    send_request(node, request(call, seconds)).await
+}
+
+/// Sends a signed request with a body of any kind.
+pub(crate) async fn send_request<B>(node: &Node, request: Request<B>) -> Answer
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let response = node.gateway.respond(request).await;
     let status = response.status().as_u16();
     let etag = response
@@ -51,7 +60,8 @@ pub(crate) async fn send_after(node: &Node, call: Call, seconds: u64) -> Answer 
     Answer { status, etag, body }
 }
 
-fn request(mut call: Call, seconds: u64) -> Request<Full<Bytes>> {
+/// A request signed so many seconds after the simulation's start.
+pub(crate) fn request(mut call: Call, seconds: u64) -> Request<Full<Bytes>> {
     let now = std::time::SystemTime::UNIX_EPOCH
         .elapsed()
         .unwrap()

@@ -54,11 +54,12 @@ impl Reader {
     /// A reader of `range` of `object`, whose chunks lie in `domain`.
     pub(crate) fn new(
         path: &Arc<DataPath>,
-        session: Entered,
+        mut session: Entered,
         domain: DomainId,
         object: &wire::Object,
         range: Range<u64>,
     ) -> Self {
+        session.hold(range.end.saturating_sub(range.start));
         Self {
             path: Arc::clone(path),
             session,
@@ -82,6 +83,7 @@ impl Reader {
         let no_more = wire::Object::default();
         let mut reader = Self::new(path, session, row.chunk.domain, &no_more, 0..0);
         let whole = range == (0..row.length);
+        reader.session.hold(range.end.saturating_sub(range.start));
         reader.open = Some(Open {
             reader: ChunkReader::new(path, &reader.session, row),
             left: range,

@@ -30,6 +30,11 @@ use tokio::sync::{Notify, oneshot};
 use crate::metadata::{Backoff, CommitError, Metadata};
 use crate::tuning;
 
+mod moves;
+mod occupied;
+
+pub(crate) use occupied::Occupied;
+
 /// One session. Reached only through [`Entered`].
 #[derive(Debug)]
 struct Session {
@@ -38,6 +43,8 @@ struct Session {
     guards: AtomicUsize,
     operations: AtomicU64,
     stamps: AtomicU64,
+    /// Bytes that requests hold in it.
+    held: AtomicU64,
     /// Some outcome stayed unknown for good: only the leader may end this session.
     abandoned: AtomicBool,
     idle: Arc<Notify>,
@@ -55,6 +62,8 @@ pub(crate) struct Needs {
 pub(crate) struct Entered {
     session: Arc<Session>,
     sessions: Arc<Sessions>,
+    /// What of the session's held bytes is this place's.
+    held: u64,
 }
 
 impl Clone for Entered {
@@ -63,12 +72,14 @@ impl Clone for Entered {
         Self {
             session: Arc::clone(&self.session),
             sessions: Arc::clone(&self.sessions),
+            held: 0,
         }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        self.session.held.fetch_sub(self.held, Ordering::Relaxed);
         if self.session.guards.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.session.idle.notify_one();
         }
@@ -81,6 +92,7 @@ impl Entered {
         Self {
             session: Arc::clone(session),
             sessions: Arc::clone(sessions),
+            held: 0,
         }
     }
 
@@ -96,7 +108,7 @@ impl Entered {
     /// # Errors
     /// See [`CommitError`]; the read is still in its old session.
     pub(crate) async fn renew(&mut self, needs: Needs) -> Result<(), CommitError> {
-        let newer = self.sessions.enter().await?;
+        let mut newer = self.sessions.enter().await?;
         if newer.session.id == self.session.id {
             return Ok(());
         }
@@ -111,33 +123,7 @@ impl Entered {
             to = newer.session.id,
             "a read moved on"
         );
-        *self = newer;
-        Ok(())
-    }
-
-    /// Moves an upload to the current session, which adopts all that it has `staged`. Nothing that
-    /// was written in the old session may be left unstaged.
-    ///
-    /// # Errors
-    /// See [`CommitError`]. `Unavailable`: the upload is still in its old session and may try again.
-    /// Others are its end, since which session owns what it wrote is not known.
-    pub(crate) async fn carry(&mut self, staged: Option<&Bytes>) -> Result<(), CommitError> {
-        let newer = self.sessions.enter().await?;
-        if newer.session.id == self.session.id {
-            return Ok(());
-        }
-        if let Some(manifest) = staged {
-            let adopt = wire::AdoptStaged {
-                from: self.session.id,
-                manifest: manifest.clone(),
-            };
-            newer.persist(Command::AdoptStaged(adopt)).await?;
-        }
-        tracing::debug!(
-            from = self.session.id,
-            to = newer.session.id,
-            "an upload moved on"
-        );
+        newer.hold(self.held);
         *self = newer;
         Ok(())
     }
@@ -386,6 +372,7 @@ impl Sessions {
             guards: AtomicUsize::new(0),
             operations: AtomicU64::new(0),
             stamps: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             abandoned: AtomicBool::new(false),
             idle: Arc::clone(&self.idle),
         }))

@@ -145,7 +145,7 @@ pub(crate) async fn write_chunk<S: Source>(
 /// Stores a body as chunks.
 async fn chunks<S: Source>(
     path: &Arc<DataPath>,
-    session: Entered,
+    mut session: Entered,
     home: Home,
     mut source: S,
 ) -> Result<(Sealed, S::Proof), WriteError> {
@@ -162,6 +162,7 @@ async fn chunks<S: Source>(
     let hash = !source.makes_sha256();
     let (proof, sha256) = source.finish().await.map_err(WriteError::Body)?;
     let mut chunk = ChunkWriter::open(path, &session, home.domain, length, hash).await?;
+    session.hold(length);
     chunk.push(plain).await?;
     let sealed = Sealed {
         session,
@@ -393,6 +394,7 @@ impl Chunks {
         if self.session.age() >= self.leave_at {
             self.leave_session().await?;
         }
+        self.session.hold(length);
         ChunkWriter::open(&self.path, &self.session, self.home.domain, length, hash).await
     }
 

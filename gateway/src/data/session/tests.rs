@@ -241,3 +241,37 @@ async fn without_metadata_nobody_enters() {
     let error = world.sessions.enter().await.unwrap_err();
     assert!(matches!(error, CommitError::Unavailable(_)));
 }
+
+#[tokio::test]
+async fn what_is_held_is_counted_where_it_is_held() {
+    let world = world();
+    let mut slow = world.sessions.enter().await.unwrap();
+    let mut other = world.sessions.enter().await.unwrap();
+    slow.hold(700);
+    slow.hold(300);
+    other.hold(5);
+    drop(slow.clone());
+    let occupied = world.sessions.occupied();
+    assert_eq!((occupied.sessions, occupied.bytes), (1, 1_005));
+    world.clock.advance(2 * MINUTE);
+    let mut reader = world.sessions.enter().await.unwrap();
+    reader.hold(40);
+    let occupied = world.sessions.occupied();
+    let expected = Occupied {
+        sessions: 2,
+        bytes: 1_045,
+        oldest: 2 * MINUTE,
+        oldest_bytes: 1_005,
+    };
+    assert_eq!(occupied, expected);
+    slow.carry(None).await.unwrap();
+    assert_eq!(slow.id(), reader.id());
+    let occupied = world.sessions.occupied();
+    assert_eq!((occupied.bytes, occupied.oldest_bytes), (1_045, 5));
+    other.renew(Needs::default()).await.unwrap();
+    settle().await;
+    let occupied = world.sessions.occupied();
+    assert_eq!((occupied.sessions, occupied.oldest_bytes), (1, 1_045));
+    drop((slow, other, reader));
+    assert_eq!(world.sessions.occupied().bytes, 0);
+}

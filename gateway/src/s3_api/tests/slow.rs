@@ -13,6 +13,15 @@ use crate::fakes::{Got, Site, pattern};
 /// 16 MiB, a chunk, in two hours.
 const PACE: Duration = Duration::from_secs(450);
 
+/// Bytes of which no two chunks are the same.
+fn unlike(length: usize) -> Vec<u8> {
+    let mut bytes = pattern(length);
+    for (number, chunk) in (1..).zip(bytes.chunks_mut(16 << 20)) {
+        chunk.iter_mut().for_each(|byte| *byte ^= number);
+    }
+    bytes
+}
+
 async fn put_slowly(site: &Site, target: &str, body: &[u8]) -> Got {
     let body = Bytes::copy_from_slice(body);
     let request = site.signer("alice").sign(&Method::PUT, target, &[], &body);
@@ -42,7 +51,7 @@ async fn is_whole(site: &Site, body: &[u8]) {
 #[tokio::test]
 async fn a_slow_put_is_committed_in_a_session_it_did_not_begin_in() {
     let site = Site::new(2, 1).with_bucket().await;
-    let body = pattern((40 << 20) + 7);
+    let body = unlike((40 << 20) + 7);
     let begun = site.metadata.open_sessions();
     let put = put_slowly(&site, "/bucket/key", &body).await;
     assert_eq!(put.status, 200, "{}", put.text());
@@ -57,7 +66,7 @@ async fn a_slow_put_is_committed_in_a_session_it_did_not_begin_in() {
 #[tokio::test]
 async fn a_slow_part_moves_too_and_becomes_part_of_its_object() {
     let site = Site::new(1, 0).with_bucket().await;
-    let bodies = [pattern(20 << 20), pattern((33 << 20) + 1)];
+    let bodies = [unlike(20 << 20), unlike((33 << 20) + 1)];
     let id = create(&site, &[]).await;
     let mut etags = Vec::new();
     for (number, body) in (1..).zip(&bodies) {
@@ -81,8 +90,8 @@ async fn a_slow_part_moves_too_and_becomes_part_of_its_object() {
 #[tokio::test]
 async fn a_slow_body_that_is_not_what_was_signed_is_not_published() {
     let site = Site::new(1, 0).with_bucket().await;
-    let body = Bytes::from(pattern(18 << 20));
-    let other = Bytes::from(pattern(18 << 20).into_iter().rev().collect::<Vec<u8>>());
+    let body = Bytes::from(unlike(18 << 20));
+    let other = Bytes::from(unlike(18 << 20).into_iter().rev().collect::<Vec<u8>>());
     let request = site
         .signer("alice")
         .sign(&Method::PUT, "/bucket/key", &[], &other);

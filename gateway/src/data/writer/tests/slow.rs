@@ -77,6 +77,15 @@ impl Source for Slow {
     }
 }
 
+/// Bytes of which no two chunks are the same.
+fn unlike(length: usize) -> Vec<u8> {
+    let mut bytes = pattern(length);
+    for (number, chunk) in (1..).zip(bytes.chunks_mut(16 * MIB)) {
+        chunk.iter_mut().for_each(|byte| *byte ^= number);
+    }
+    bytes
+}
+
 /// Until nobody has anything left to do.
 async fn settle() {
     for _ in 0..2_000 {
@@ -106,7 +115,7 @@ async fn reads_back(rig: &Rig, body: &[u8]) {
 #[tokio::test]
 async fn a_slow_upload_leaves_each_session_behind_and_its_object_is_right() {
     let rig = Rig::new(2, 1, 3).await;
-    let body = pattern(49 * MIB + 5);
+    let body = unlike(49 * MIB + 5);
     let slow = Slow::new(&rig, body.clone());
     let open = Arc::clone(&slow.open);
     let first = rig.metadata.open_sessions()[0];
@@ -130,6 +139,7 @@ async fn a_slow_upload_leaves_each_session_behind_and_its_object_is_right() {
     assert!(sent == body[across]);
     rig.sessions.end_idle().await;
     assert_eq!(moves(&rig).1.len(), 3, "nothing moves that has ended");
+    assert_eq!(rig.sessions.occupied().bytes, 0);
 }
 
 #[tokio::test]
@@ -138,7 +148,7 @@ async fn a_slow_upload_that_breaks_off_is_let_go_with_the_session_it_is_in() {
     let slow = Slow {
         body: Script {
             ending: Ending::ShortAt(40 << 20),
-            ..Script::new(pattern(50 * MIB))
+            ..Script::new(unlike(50 * MIB))
         },
         ..Slow::new(&rig, Vec::new())
     };
@@ -158,7 +168,7 @@ async fn a_slow_upload_that_breaks_off_is_let_go_with_the_session_it_is_in() {
 async fn an_upload_that_cannot_move_stays_and_tries_again() {
     for before in [0, 1] {
         let rig = Rig::new(1, 0, 1).await;
-        let body = pattern(33 * MIB);
+        let body = unlike(33 * MIB);
         let slow = Slow::new(&rig, body.clone()).then(move |metadata, chunks| {
             // The page, or the adoption behind it.
             let spared = (chunks == 1)
@@ -189,7 +199,7 @@ async fn an_upload_that_cannot_move_stays_and_tries_again() {
 #[tokio::test]
 async fn outcomes_that_are_long_in_coming_do_not_end_a_slow_upload() {
     let rig = Rig::new(1, 0, 1).await;
-    let body = pattern(17 * MIB);
+    let body = unlike(17 * MIB);
     let slow = Slow::new(&rig, body.clone()).then(|metadata, chunks| {
         let lost = 2 * tuning::RESOLVE_PATIENCE * u32::from(chunks == 1);
         (0..lost).for_each(|_| metadata.fault(Fault::LostAndUnknown));
@@ -208,7 +218,7 @@ async fn outcomes_that_are_long_in_coming_do_not_end_a_slow_upload() {
 #[tokio::test]
 async fn an_upload_whose_session_was_ended_is_ended_too() {
     let rig = Rig::new(1, 0, 1).await;
-    let slow = Slow::new(&rig, pattern(50 * MIB)).then(|metadata, _| {
+    let slow = Slow::new(&rig, unlike(50 * MIB)).then(|metadata, _| {
         for session in metadata.open_sessions() {
             metadata.edit(|state| state.expire(session));
         }
@@ -226,7 +236,7 @@ async fn an_upload_whose_session_was_ended_is_ended_too() {
 #[tokio::test]
 async fn a_session_that_did_not_adopt_commits_nothing() {
     let rig = Rig::new(1, 0, 1).await;
-    let slow = Slow::new(&rig, pattern(17 * MIB)).then(|metadata, chunks| {
+    let slow = Slow::new(&rig, unlike(17 * MIB)).then(|metadata, chunks| {
         if chunks == 1 {
             metadata.fault(Fault::Spared);
             metadata.fault(Fault::Refuse(wire::Refusal::RetryUpload));
@@ -245,7 +255,7 @@ async fn a_session_that_did_not_adopt_commits_nothing() {
 async fn a_body_that_must_be_one_chunk_stays_where_it_began() {
     let rig = Rig::new(1, 0, 1).await;
     let session = rig.sessions.enter().await.unwrap();
-    let slow = Slow::new(&rig, pattern(20 * MIB));
+    let slow = Slow::new(&rig, unlike(20 * MIB));
     let domain = DomainId(rig.bucket.domain);
     let (extent, ()) = write_chunk(&rig.path, &session, domain, slow)
         .await
