@@ -168,6 +168,25 @@ fn a_learner_that_hears_nothing_gets_no_vote() {
     });
 }
 
+/// With a log this short nobody lacks much of it: the vote of one that cannot be reached would stop
+/// the only other voter.
+#[test]
+fn a_learner_that_never_answered_gets_no_vote_however_short_the_log() {
+    run(async {
+        let mut cluster = Cluster::new(27);
+        cluster.found(1).await;
+        let leader = &cluster.hosts[&cluster.led().await];
+        leader.add_learner(member(9)).await.unwrap();
+        pause(2_000).await;
+        let error = leader.promote(9).await.unwrap_err();
+        assert!(
+            matches!(error, MembershipError::Behind { id: 9, .. }),
+            "{error}"
+        );
+        cluster.propose_all(0..5).await;
+    });
+}
+
 #[test]
 fn changes_that_cannot_be_are_refused() {
     run(async {
