@@ -75,7 +75,8 @@ fn multipart_upload(cluster: &mut Cluster) {
         length,
     });
     let part = |client: &Client, number: usize| {
-        let body = pieces[number - 1].bytes();
+        let piece = pieces.get(number - 1).expect("a piece");
+        let body = piece.bytes();
         let call = s3::put(&path("parts"), body).query("uploadId", &id);
         let sent = client.send(&call.query("partNumber", &number.to_string()));
         let sent = sent.expect("an answer");
@@ -88,7 +89,7 @@ fn multipart_upload(cluster: &mut Cluster) {
     let mut connection = dying.connect().expect("a connection");
     connection.send(&last.head).expect("the head is taken");
     connection
-        .send(&last.body[..1 << 20])
+        .send(last.body.get(..1 << 20).expect("a large body"))
         .expect("some is taken");
     cluster.gateway(0).process.kill_nine();
 
