@@ -14,7 +14,10 @@ pub(crate) const RUN_LEN: usize = 512 << 10;
 pub(crate) const SMALL_UNITS: u32 = 32;
 /// Units at the end of a segment of small records that only tombstones may take.
 pub(crate) const TOMBSTONE_RESERVE: u32 = 4;
-/// Units of the segment that is made for tombstones when a whole one finds no room.
+/// Units of the segment that is made for tombstones where no small or carried record is being written:
+/// 4 MiB hold some tens of thousands.
+pub(crate) const TOMBSTONE_UNITS: u32 = 1_024;
+/// Units of the segment that is made for tombstones on a full disk.
 pub(crate) const RESCUE_UNITS: u32 = 16;
 /// Fewest units a segment may have.
 pub(crate) const SEGMENT_UNITS_MIN: u32 = 16;

@@ -88,8 +88,9 @@ fn multipart_upload(cluster: &mut Cluster) {
     let last = dying.encode(&upload_of_a_part(&id));
     let mut connection = dying.connect().expect("a connection");
     connection.send(&last.head).expect("the head is taken");
-    let some = last.body.get(..1 << 20).expect("a long part");
-    connection.send(some).expect("some is taken");
+    connection
+        .send(last.body.get(..1 << 20).expect("a large body"))
+        .expect("some is taken");
     cluster.gateway(0).process.kill_nine();
 
     etags.push(part(&other, 3));

@@ -12,7 +12,9 @@ use super::index::SegmentRow;
 use super::ledger::{Class, Phase, Place, Purpose, Segment};
 use super::{Volume, is_full};
 use crate::format::{Salt, SegmentHeader};
-use crate::tuning::{FULL_PERCENT, FULL_SEGMENTS, RESCUE_UNITS, TOMBSTONE_RESERVE, UNIT_U64};
+use crate::tuning::{
+    FULL_PERCENT, FULL_SEGMENTS, RESCUE_UNITS, TOMBSTONE_RESERVE, TOMBSTONE_UNITS, UNIT_U64,
+};
 
 impl Volume {
     /// The largest record a client may bring, in units.
@@ -46,11 +48,7 @@ impl Volume {
                 self.check_headroom()?;
                 (Class::of(needed), needed + TOMBSTONE_RESERVE)
             }
-            // Deletes on a full disk must not take the room that compaction needs to give it back.
-            Purpose::Tombstone if self.check_headroom().is_err() => {
-                return self.make(Class::Care, RESCUE_UNITS);
-            }
-            Purpose::Tombstone => (Class::Care, 1),
+            Purpose::Tombstone => return self.grow_for_tombstones(units),
             Purpose::Care(needed) => (Class::Care, needed),
             Purpose::Repair(needed) => {
                 self.check_spare(2)?;
@@ -66,6 +64,18 @@ impl Volume {
             }
             made => made,
         }
+    }
+
+    /// A delete is to give room back: what it takes itself is small, and least of all on a full disk,
+    /// where compaction needs the rest to give room back.
+    fn grow_for_tombstones(&self, units: u32) -> Result<(), ShardError> {
+        if self.check_headroom().is_ok() {
+            match self.make(Class::Care, TOMBSTONE_UNITS.min(units)) {
+                Err(ShardError::Full) => {}
+                made => return made,
+            }
+        }
+        self.make(Class::Care, RESCUE_UNITS)
     }
 
     /// Client writes leave headroom for deletes, compaction and repair.

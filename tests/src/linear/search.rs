@@ -81,18 +81,17 @@ fn is_complete(configuration: &Configuration, steps: &[Step]) -> bool {
 /// The steps that may come next: called before the first deadline of those still to come.
 fn next(configuration: &Configuration, steps: &[Step]) -> Vec<usize> {
     let mut first_deadline = u64::MAX;
-    let mut found: Vec<(usize, u64)> = Vec::new();
+    let mut found = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         if step.span.called > first_deadline {
             break;
         }
         if !configuration.has(index) {
             first_deadline = first_deadline.min(step.deadline.unwrap_or(u64::MAX));
-            found.push((index, step.span.called));
+            found.push(index);
         }
     }
-    found.retain(|(_, called)| *called < first_deadline);
-    found.into_iter().map(|(index, _)| index).collect()
+    found
 }
 
 /// Gives a point to every step that never changes anything and fits now: where it could have it

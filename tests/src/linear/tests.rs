@@ -150,6 +150,9 @@ fn a_lost_unseen_write_can_still_explain_a_refusal() {
     let unseen = lost(1, Operation::Write(Some(1)));
     assert_eq!(check(&[unseen, swap(2, 3, None, 2, false)]), Ok(()));
     refused(&[unseen, swap(2, 3, None, 2, false), get(4, 5, None)]);
+    // What is compared with is not just any value: the key held 1, and then it did not.
+    let compared = swap(4, 5, Some(1), 3, false);
+    refused(&[unseen, swap(2, 3, None, 2, false), compared]);
     let gone = lost(1, Operation::Write(None));
     let history = [unseen, gone, swap(2, 3, None, 2, false), get(4, 5, None)];
     assert_eq!(check(&history), Ok(()));

@@ -171,12 +171,22 @@ impl Rig {
         store: MemoryStore,
         index: Box<dyn IndexEngine>,
     ) -> Result<Self, OpenError> {
+        Self::open_long(sim, store, index, SEGMENT)
+    }
+
+    /// With segments of another length.
+    pub(super) fn open_long(
+        sim: SimDisk,
+        store: MemoryStore,
+        index: Box<dyn IndexEngine>,
+        segment_len: u64,
+    ) -> Result<Self, OpenError> {
         let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(sim.operations() + 1));
         let source = DiskSource {
             disk: Arc::new(sim.clone()),
             index,
         };
-        let settings = Settings::inline(SEGMENT);
+        let settings = Settings::inline(segment_len);
         let node = StorageNode::open(CLUSTER, NODE, vec![source], &settings, &entropy)?;
         let disk = node.disks()[0].disk.unwrap();
         Ok(Self {

@@ -140,6 +140,22 @@ fn deletes_on_a_full_disk_leave_the_room_that_compaction_needs() {
 }
 
 #[test]
+fn the_first_delete_takes_little_room_for_itself() {
+    let (sim, store) = (SimDisk::new(1), MemoryStore::new());
+    sim.set_capacity(1 << 30);
+    let index = Box::new(store.clone());
+    let rig = Rig::open_long(sim, store, index, 64 << 20).unwrap();
+    let name = Name::new(1, LARGE);
+    rig.put(name).unwrap();
+    let before = Disk::space(&rig.sim).unwrap().free;
+    rig.delete(name).unwrap();
+    rig.care();
+    let taken = before.saturating_sub(Disk::space(&rig.sim).unwrap().free);
+    assert!(taken <= 4 << 20, "{taken} bytes for a tombstone");
+    assert_eq!(rig.get(name), Found::Missing);
+}
+
+#[test]
 fn many_deletes_share_few_units() {
     let rig = Rig::new(1);
     let stored: Vec<Name> = (0..300).map(|counter| Name::new(counter, 10)).collect();
