@@ -5,7 +5,8 @@ use std::thread::JoinHandle;
 
 use super::*;
 use cairn_model::NodeId;
-use cairn_rpc::quic::{ClusterCa, ClusterId, Dispatcher, NodeKey, Role, Roles};
+use cairn_rpc::quic::{ClusterCa, ClusterId, Dispatcher, HeartbeatHandler, NodeKey, Role, Roles};
+use cairn_wire::frame::FrameType;
 use cairn_wire::metadata::{MembersAnswer, Node};
 use clap::Parser as _;
 
@@ -176,7 +177,8 @@ fn run_node() -> Running {
     let home = create(dir.path(), State::Member);
     let roster = Arc::new(Roster::new(NODE, MembersAnswer::default()));
     let loopback: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
-    let serves = Some(Dispatcher::default());
+    let heartbeats = Arc::new(HeartbeatHandler::new(NODE));
+    let serves = Some(Dispatcher::default().with(FrameType::Control, heartbeats));
     let member = Member::connect(home, loopback, serves, None, roster, &world()).unwrap();
     let address = member.address().unwrap().to_string();
     let members = member.home(|home| members(home, &address));
