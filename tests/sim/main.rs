@@ -6,7 +6,8 @@
 //!  next boot: what the disk kept ─> the same node ─> every acknowledged write, nothing else
 //! ```
 //!
-//! Leases besides: a week of an idle node's planner in a second. And uploads that take hours.
+//! Leases besides: a week of an idle node's planner in a second. And uploads that take hours. And the
+//! workload of the simulated cluster, on one node.
 //!
 //! The product's own code throughout: only clock, entropy, disk and the store engine are simulated.
 
@@ -22,3 +23,4 @@ mod machine;
 mod repair;
 mod s3;
 mod slow_upload;
+mod workload;
