@@ -10,6 +10,7 @@
 //! History
 //! ```
 
+mod ask;
 mod audit;
 mod buckets;
 mod chunks;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use cairn_compat_suite::Call;
 
-use super::client::{Asked, Client, Told};
+use super::ask::{Asked, Told};
+use super::client::Client;
 use super::{Kind, reads};
 use crate::simulated::content::bare;
 use crate::simulated::door::Answer;

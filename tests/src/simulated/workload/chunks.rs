@@ -2,7 +2,8 @@
 
 use cairn_compat_suite::{Call, checksums::sha256_hex};
 
-use super::client::{Client, Told};
+use super::ask::Told;
+use super::client::Client;
 use super::{Kind, document};
 use crate::simulated::content::Body;
 use crate::simulated::door::Answer;

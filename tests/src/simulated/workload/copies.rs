@@ -2,7 +2,8 @@
 
 use cairn_compat_suite::Call;
 
-use super::client::{Client, Place, Told};
+use super::ask::Told;
+use super::client::{Client, Place};
 use super::objects::unmet;
 use super::{Kind, document, reads};
 use crate::simulated::content::bare;

@@ -2,7 +2,8 @@
 
 use cairn_compat_suite::Call;
 
-use super::client::{Asked as Called, Client, Told};
+use super::ask::{Asked as Called, Told};
+use super::client::Client;
 use super::{BUCKETS, Kind, document};
 use crate::simulated::history::{Asked, Time};
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use cairn_compat_suite::Call;
 use cairn_compat_suite::checksums::content_md5;
 
-use super::client::{Asked, Client, Pace, Place, Told};
+use super::ask::{Asked, Pace, Told};
+use super::client::{Client, Place};
 use super::{Kind, document};
 use crate::simulated::content::{Body, Class, bare};
 use crate::simulated::door::Answer;

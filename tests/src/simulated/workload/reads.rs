@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use cairn_compat_suite::Call;
 
-use super::client::{Client, Place, Told};
+use super::ask::Told;
+use super::client::{Client, Place};
 use super::{Kind, document};
 use crate::simulated::content::bare;
 use crate::simulated::door::Answer;
@@ -152,7 +153,7 @@ fn judge(
     known: Option<&str>,
 ) -> Result<Option<Sight>, String> {
     match (answer.status, known) {
-        (404, _) => Ok(Some(Sight::Absent)),
+        (404, _) if kind == Kind::Head || code(answer) == "NoSuchKey" => Ok(Some(Sight::Absent)),
         (304, Some(known)) => match answer.header("etag").map(bare) {
             Some(etag) if etag == known => Ok(Some(Sight::Present(Like::etag(known)))),
             other => Err(format!("not modified, and {other:?} is not {known}")),
@@ -178,7 +179,7 @@ fn judge(
 
 fn judge_range(history: &History, answer: &Answer, range: Range) -> Result<Option<Sight>, String> {
     match answer.status {
-        404 => Ok(Some(Sight::Absent)),
+        404 if code(answer) == "NoSuchKey" => Ok(Some(Sight::Absent)),
         416 => {
             let whole = answer.header("content-range").unwrap_or_default();
             let size = whole

@@ -49,7 +49,8 @@ fn a_read_gives_the_bytes_of_its_etag_under_its_label() {
     let bytes = body().bytes();
     let get = |answer: Answer| judge(&history, &answer, Kind::Get, None);
     assert!(is_right(get(object(200, "1", &etag, &bytes))));
-    assert_eq!(get(answer(404, &[], b"")), Ok(Some(Sight::Absent)));
+    let absent = answer(404, &[], b"<Error><Code>NoSuchKey</Code></Error>");
+    assert_eq!(get(absent), Ok(Some(Sight::Absent)));
     let mut damaged = bytes.clone();
     damaged[7_000] ^= 1;
     for wrong in [
@@ -61,6 +62,7 @@ fn a_read_gives_the_bytes_of_its_etag_under_its_label() {
         object(206, "1", &etag, &bytes),
         object(304, "1", &etag, b""),
         answer(403, &[], b""),
+        answer(404, &[], b"<Error><Code>NoSuchBucket</Code></Error>"),
     ] {
         assert!(get(wrong.clone()).is_err(), "{wrong:?}");
     }
