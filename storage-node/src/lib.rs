@@ -27,6 +27,7 @@ mod node;
 mod rebuild;
 mod settings;
 mod tuning;
+pub mod upkeep;
 mod volume;
 
 pub use background::{BackgroundStep, Progress};
