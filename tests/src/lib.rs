@@ -13,6 +13,7 @@
 //!    ├── network     a network of namespaces that can be cut, one way or both
 //!    ├── history     concurrent clients on shared keys, through all gateways
 //!    │      └── linear   whether one order explains what they saw   (pure)
+//!    ├── simulated    clients of a simulated cluster, what they saw, and what must be so after it
 //!    ├── flushes     what strace saw of fsync and fdatasync            (pure)
 //!    └── skip        why a test cannot run on this machine
 //! ```
@@ -37,6 +38,7 @@ pub mod patience;
 pub mod random;
 pub mod s3;
 pub mod server;
+pub mod simulated;
 pub mod skip;
 pub mod small_disk;
 pub mod tools;
