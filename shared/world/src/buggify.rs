@@ -62,7 +62,7 @@ mod points {
         LIVE.store(true, Ordering::SeqCst);
     }
 
-    /// Ends the run's faults: nothing fires until the next [`begin`]. What [`fired`] stays readable.
+    /// Ends the run's faults: nothing fires until the next [`begin`]. What [`fired`] tells stays readable.
     pub fn end() {
         LIVE.store(false, Ordering::SeqCst);
     }

@@ -36,10 +36,14 @@ bugs! {
     // The journal and the store of a metadata member.
     /// The journal answers before its fdatasync returned.
     JournalAckBeforeFsync = "journal-ack-before-fsync",
+    /// A failed fdatasync of the journal is passed over instead of being the end of it.
+    JournalSyncErrorIgnored = "journal-sync-error-ignored",
     /// A vote is answered before it is on disk.
     VoteNotSynced = "vote-not-synced",
     /// A bad record below `durable_upto` is cut off like a torn tail.
     CorruptionTakenForTornTail = "corruption-taken-for-torn-tail",
+    /// A voter whose directory is empty, and so whose journal is lost, answers under its old id.
+    LostJournalVotes = "lost-journal-votes",
     /// The journal is purged by what is applied instead of by the last completed full sync.
     PurgeBeforePersist = "purge-before-persist",
     /// The store's marker rows are not checked as it opens.
@@ -52,19 +56,23 @@ bugs! {
     StaleList = "stale-list",
     /// GET and HEAD ask the local state without ReadIndex.
     StaleRead = "stale-read",
+    /// A reader does not wait until its replica has applied what ReadIndex names.
+    ReadsBeforeApplied = "reads-before-applied",
     /// A conditional PUT is decided on the gateway before the commit, not inside apply.
     ConditionOutsideApply = "condition-outside-apply",
     /// Outcomes are not kept: a commit sent again is executed again.
     OutcomesForgotten = "outcomes-forgotten",
-    /// A commit of an unknown outcome is tried again under a new session.
+    /// A commit of an unknown outcome, or of an ended session, is sent again in a new session.
     CommitRetriedInNewSession = "commit-retried-in-new-session",
     /// Apply takes the proposals of an ended session.
     EndedSessionAccepted = "ended-session-accepted",
+    /// Complete takes the parts there are, not the ones its sender saw.
+    PartSetUnchecked = "part-set-unchecked",
 
     // References and garbage.
-    /// Apply takes a new incarnation whose session has ended.
+    /// Apply takes an incarnation of another session than the committing one, which may have ended.
     IncarnationOfClosedSession = "incarnation-of-closed-session",
-    /// Apply takes the pin of another session.
+    /// A pin is taken in the name of the session that the read leaves.
     PinOfAnotherSession = "pin-of-another-session",
     /// Deduplication adopts an incarnation that is condemned or being deleted.
     AdoptsCondemned = "adopts-condemned",
@@ -86,15 +94,16 @@ bugs! {
     // Placement.
     /// A commit under a changed epoch records no move debt.
     EpochWithoutDebt = "epoch-without-debt",
-    /// A cut-over does not wait for the sessions begun before `next` appeared.
+    /// A cut-over does not wait for the sessions begun before `next` appeared, and forgets where
+    /// they may have written.
     CutOverWithoutSessions = "cut-over-without-sessions",
     /// A cut-over does not wait for the verified pass.
     CutOverUnverified = "cut-over-unverified",
-    /// A rebuilt shard is reported without being read back.
+    /// A rebuild believes what lies on its disk, and what it wrote, without reading it.
     RebuildUnverified = "rebuild-unverified",
 
     // The data path and the nodes.
-    /// A gateway commits with k receipts and no debt.
+    /// A gateway commits with k receipts and names no debt.
     WeakAck = "weak-ack",
     /// Shards that were not written are not recorded as debt.
     DebtNotRecorded = "debt-not-recorded",
@@ -102,12 +111,10 @@ bugs! {
     StoreAckBeforeFsync = "store-ack-before-fsync",
     /// The index forgets a shard without a durable tombstone.
     DeleteWithoutTombstone = "delete-without-tombstone",
-    /// Plain cells are sent without their check against the cell table.
+    /// Cells are served by nodes and gateways without any check.
     CellsUnchecked = "cells-unchecked",
-    /// Shards are decoded under each other's index, and the cell check is skipped.
+    /// Data cells are given out in each other's place, unchecked.
     ShardsPermuted = "shards-permuted",
-    /// Nodes do not fence the generation.
-    GenerationUnfenced = "generation-unfenced",
 }
 
 /// Whether `bug` is planted: never, without the feature `simulation`.

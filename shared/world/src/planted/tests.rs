@@ -24,6 +24,20 @@ fn names_are_kebab_case_unique_and_read_back() {
 }
 
 #[test]
+fn every_bug_has_one_row_in_the_documentation() {
+    let table = include_str!("../../../../docs/simulation.md");
+    let named = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+    let (bugs, _points) = table.split_once("## Buggify points").expect("two tables");
+    let rows: Vec<String> = bugs.lines().filter_map(named).collect();
+    let names: BTreeSet<&str> = Bug::ALL.iter().map(|bug| bug.name()).collect();
+    assert_eq!(rows.len(), names.len(), "one row each");
+    assert!(
+        rows.iter().all(|row| names.contains(row.as_str())),
+        "{rows:?}"
+    );
+}
+
+#[test]
 fn an_unknown_name_is_refused_by_name() {
     for name in ["", "Weak-Ack", "weak-ack ", "weakack"] {
         assert_eq!(name.parse::<Bug>(), Err(UnknownBug(name.to_owned())));
