@@ -268,25 +268,32 @@ impl Cluster {
         Ok(id)
     }
 
-    /// The machine and all that is on it is gone for ever; the operator says so.
-    pub(crate) async fn lose(&mut self, id: u64) -> Result<DiskId, String> {
-        let disk = self.nodes.get(&id).map(|node| node.disk).ok_or("no node")?;
+    /// The machine and all that is on it is gone for ever; the disk it had.
+    pub(crate) fn lose(&mut self, id: u64) -> Option<DiskId> {
+        let disk = self.nodes.get(&id)?.disk;
         self.crash(id, End::PowerCut);
         self.machines.remove(&id);
-        let lost = LeavingDisk {
-            disk: disk.0.to_vec().into(),
-            lost: true,
-        };
-        self.command(Command::MarkDisk(MarkDisk {
-            disk: Some(lost),
-            stay: false,
-        }))
-        .await?;
-        Ok(disk)
+        Some(disk)
+    }
+
+    /// A machine whose node does not start is gone for ever; the disk it had, as the members know it.
+    pub(crate) fn forget_machine(&mut self, id: u64) -> Option<DiskId> {
+        self.machines.remove(&id)?;
+        let known = self.known.lock().unwrap();
+        let row = known.disks.iter().find(|row| row.node == id)?;
+        row.disk.as_ref().try_into().ok().map(DiskId)
+    }
+
+    /// The operator says once that a disk is lost; whether it was heard is not known.
+    pub(crate) async fn say_lost(&self, disk: DiskId) {
+        let _ = self.operator.propose(0, 0, mark_lost(disk)).await;
     }
 
     /// The node is a member no more, once its disk is none.
     pub(crate) async fn forget(&mut self, id: u64, disk: DiskId) -> Result<(), String> {
+        if self.has_disk(disk).await? {
+            self.command(mark_lost(disk)).await?;
+        }
         let mut patience = 1_200;
         while self.has_disk(disk).await? {
             patience -= 1;
@@ -371,6 +378,16 @@ impl Cluster {
             other => Err(format!("{other:?}")),
         }
     }
+}
+
+fn mark_lost(disk: DiskId) -> Command {
+    Command::MarkDisk(MarkDisk {
+        disk: Some(LeavingDisk {
+            disk: disk.0.to_vec().into(),
+            lost: true,
+        }),
+        stay: false,
+    })
 }
 
 fn address(id: u64) -> String {

@@ -58,10 +58,16 @@ pub(crate) enum Kind {
     Misdirected,
     /// A machine and all its disks are gone for ever; another joins.
     MachineLost,
+    /// A bit of a voter's journal flips, and it starts again.
+    JournalRot,
+    /// A voter's disk is empty after a start, under the old id.
+    JournalEmptied,
+    /// A voter's store has lost a batch after a start, in silence.
+    BatchLost,
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 20] = [
         Self::NodeEnds,
         Self::Outage,
         Self::NodeRestarts,
@@ -79,6 +85,9 @@ impl Kind {
         Self::Rot,
         Self::Misdirected,
         Self::MachineLost,
+        Self::JournalRot,
+        Self::JournalEmptied,
+        Self::BatchLost,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -100,12 +109,22 @@ impl Kind {
             Self::Rot => "rot",
             Self::Misdirected => "misdirected",
             Self::MachineLost => "machine lost",
+            Self::JournalRot => "journal rot",
+            Self::JournalEmptied => "journal emptied",
+            Self::BatchLost => "batch lost",
         }
     }
 
     /// Whether shards may be gone for ever.
     const fn destroys(self) -> bool {
-        matches!(self, Self::Rot | Self::Misdirected | Self::MachineLost)
+        matches!(
+            self,
+            Self::Rot
+                | Self::Misdirected
+                | Self::MachineLost
+                | Self::JournalRot
+                | Self::JournalEmptied
+        )
     }
 }
 
@@ -133,6 +152,8 @@ pub(crate) struct Faults {
     undos: u64,
     /// Whose shards may be destroyed in this storm, once chosen.
     victim: Option<u64>,
+    /// A voter whose journal is lost: to be replaced, whatever it says.
+    journal_lost: Option<u64>,
     /// Lost machines whose disks the operator still sees members.
     leaving: Vec<(u64, cairn_model::DiskId)>,
     down: BTreeSet<u64>,
@@ -161,6 +182,7 @@ impl Faults {
             undo: BTreeMap::new(),
             undos: 0,
             victim: None,
+            journal_lost: None,
             leaving: Vec::new(),
             down: BTreeSet::new(),
             counts: BTreeMap::new(),
@@ -296,6 +318,9 @@ impl Faults {
     pub(crate) async fn heal(&mut self, cluster: &mut Cluster) -> Result<(), String> {
         self.undo.clear();
         cluster.network.mend();
+        if let Some(id) = self.journal_lost.take() {
+            self.lose(cluster, id).await;
+        }
         for time in cluster.gateway_times.iter() {
             time.set_right();
         }

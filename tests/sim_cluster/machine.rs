@@ -33,11 +33,12 @@ impl StoreFactory for Generations {
 }
 
 impl Generations {
-    fn after(&self, keep: impl Fn(&MemoryStore) -> u64) -> Self {
+    /// What is kept of each store: so many batches after its persist point, one of them lost.
+    fn after(&self, batches: u64, lost: Option<u64>) -> Self {
         let stores = self.0.lock().unwrap();
         let kept = stores
             .iter()
-            .map(|(name, store)| (name.clone(), store.crash_keeping(keep(store))))
+            .map(|(name, store)| (name.clone(), store.crash_without(batches, lost)))
             .collect();
         Self(Arc::new(Mutex::new(kept)))
     }
@@ -74,6 +75,7 @@ pub(crate) struct Machine {
     /// A replica under this id has had a log: it must never again be found without one.
     pub(crate) has_joined: bool,
     pub(crate) boots: u64,
+    losing: Option<u64>,
     random: SeededRng,
 }
 
@@ -93,6 +95,7 @@ impl Machine {
             members: Arc::default(),
             has_joined: false,
             boots: 0,
+            losing: None,
             random,
         }
     }
@@ -125,14 +128,23 @@ impl Machine {
         if let Some(voter) = &mut self.voter {
             let batches = kept(&mut self.random);
             voter.disk = after(&voter.disk);
-            voter.stores = voter.stores.after(|_| batches);
+            voter.stores = voter.stores.after(batches, self.losing.take());
         }
     }
 
-    /// A new disk for shards in the place of the old one.
-    pub(crate) fn replace_shards(&mut self) {
-        self.shards.power_off();
-        self.shards = SimDisk::new(self.random.next_u64());
-        self.index = MemoryStore::new();
+    /// At its next end the store of the voter loses the `batch`-th batch since its last sync, in silence.
+    pub(crate) fn lose_batch(&mut self, batch: u64) {
+        self.losing = Some(batch);
+    }
+
+    /// The voter's disk is as new: everything it knew is gone.
+    pub(crate) fn empty_voter(&mut self) {
+        if let Some(voter) = &mut self.voter {
+            voter.disk.power_off();
+            *voter = VoterDisk {
+                disk: SimDisk::new(self.random.next_u64()),
+                stores: Generations::default(),
+            };
+        }
     }
 }

@@ -41,9 +41,14 @@ mod trace;
 
 use std::process::ExitCode;
 
+use cairn_world::Bug;
 use options::Options;
 
 fn main() -> ExitCode {
+    if options::asks_for_bugs(std::env::args().skip(1)) {
+        Bug::ALL.iter().for_each(|bug| console::say(bug.name()));
+        return ExitCode::SUCCESS;
+    }
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(error) => {

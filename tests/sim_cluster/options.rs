@@ -6,7 +6,8 @@ use std::time::Duration;
 use cairn_world::planted::Bug;
 
 pub(crate) const USAGE: &str = "usage: sim_cluster --seed N [--rounds N] [--minutes N] [--plant BUG] \
-[--calm] [--trace FILE] [--log FILTER]";
+[--calm] [--trace FILE] [--log FILTER]
+       sim_cluster --list-bugs";
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -23,6 +24,11 @@ pub(crate) struct Options {
     pub(crate) trace: Option<PathBuf>,
     /// Which log lines are shown.
     pub(crate) log: Option<String>,
+}
+
+/// Whether the words ask for the names of the planted bugs, one a line, and for nothing else.
+pub(crate) fn asks_for_bugs(mut words: impl Iterator<Item = String>) -> bool {
+    words.next().as_deref() == Some("--list-bugs") && words.next().is_none()
 }
 
 impl Options {

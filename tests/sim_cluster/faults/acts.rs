@@ -25,6 +25,9 @@ impl Faults {
             Kind::Pause => self.pause(cluster),
             Kind::ClockJump => self.clock_jump(cluster),
             Kind::MachineLost => self.machine_lost(cluster).await,
+            Kind::JournalRot => self.journal_rot(cluster).await,
+            Kind::JournalEmptied => self.journal_emptied(cluster).await,
+            Kind::BatchLost => self.batch_lost(cluster),
             Kind::ShardDiskFails
             | Kind::JournalFails
             | Kind::DiskFull
@@ -213,17 +216,75 @@ impl Faults {
         if !cluster.nodes.contains_key(&id) || !self.leaving.is_empty() {
             return false;
         }
-        match cluster.lose(id).await {
-            Ok(disk) => {
-                self.down.remove(&id);
-                self.leaving.push((id, disk));
+        self.lose(cluster, id).await
+    }
+
+    /// The machine is gone for ever, and so the operator says, once.
+    pub(super) async fn lose(&mut self, cluster: &mut Cluster, id: u64) -> bool {
+        let Some(disk) = cluster.lose(id) else {
+            return false;
+        };
+        self.down.remove(&id);
+        self.leaving.push((id, disk));
+        cluster.say_lost(disk).await;
+        true
+    }
+
+    /// The machine whose journal may be destroyed in this storm, where it votes and runs.
+    fn doomed_voter(&mut self, cluster: &Cluster) -> Option<u64> {
+        let id = self.victim(cluster)?;
+        let votes = cluster.nodes.get(&id)?.metadata.is_some();
+        (votes && self.leaving.is_empty() && self.journal_lost.is_none()).then_some(id)
+    }
+
+    /// A voter that sees damage does not start: it is lost.
+    async fn journal_rot(&mut self, cluster: &mut Cluster) -> bool {
+        let Some(id) = self.doomed_voter(cluster) else {
+            return false;
+        };
+        let how = self.how();
+        cluster.crash(id, how);
+        let done = disks::rot_journal(cluster, id, &mut self.random);
+        match cluster.start(id).await {
+            Ok(()) => done,
+            Err(error) => {
+                tracing::info!(id, error, "a damaged voter does not start");
+                let disk = cluster.forget_machine(id);
+                self.leaving.extend(disk.map(|disk| (id, disk)));
                 true
             }
-            Err(error) => {
-                tracing::warn!(error, "the operator could not say that a machine is lost");
-                false
-            }
         }
+    }
+
+    /// An empty voter is mute under its old id until its operator sees it.
+    async fn journal_emptied(&mut self, cluster: &mut Cluster) -> bool {
+        let Some(id) = self.doomed_voter(cluster) else {
+            return false;
+        };
+        cluster.crash(id, End::PowerCut);
+        if let Some(machine) = cluster.machines.get_mut(&id) {
+            machine.empty_voter();
+        }
+        self.journal_lost = Some(id);
+        self.start(cluster, id).await;
+        true
+    }
+
+    fn batch_lost(&mut self, cluster: &mut Cluster) -> bool {
+        let Some(id) = self.pick(&Self::running(cluster)) else {
+            return false;
+        };
+        let Some(machine) = cluster.machines.get_mut(&id) else {
+            return false;
+        };
+        if machine.voter.is_none() {
+            return false;
+        }
+        machine.lose_batch(self.random.below(20));
+        cluster.crash(id, End::Kill);
+        self.down.insert(id);
+        self.later(cluster, SECOND, Undo::Start(id));
+        true
     }
 
     fn disk_act(&mut self, cluster: &mut Cluster, kind: Kind) -> bool {

@@ -8,6 +8,9 @@ use crate::cluster::Cluster;
 
 const CAPACITY: u64 = 1 << 40;
 const SEGMENTS: &str = "segments";
+const JOURNAL: &str = "journal";
+/// Bytes of a journal's file that are looked at for something to damage.
+const JOURNAL_LOOK: u64 = 512 << 10;
 const BLOCK: u64 = 4_096;
 
 /// A place in the segments where something lies.
@@ -44,6 +47,29 @@ pub(super) fn rot(cluster: &Cluster, id: u64, random: &mut SeededRng) -> bool {
         machine.shards.flip(&name, at, bit).unwrap();
     }
     true
+}
+
+/// A bit of a voter's journal flips, where something lies.
+pub(super) fn rot_journal(cluster: &Cluster, id: u64, random: &mut SeededRng) -> bool {
+    let voter = cluster.machines.get(&id).and_then(|machine| machine.voter.as_ref());
+    let Some(voter) = voter else {
+        return false;
+    };
+    let Ok(names) = voter.disk.list(JOURNAL) else {
+        return false;
+    };
+    for _ in 0..200 {
+        let Some(name) = random.pick(&names) else {
+            return false;
+        };
+        let name = format!("{JOURNAL}/{name}");
+        let offset = random.below(JOURNAL_LOOK);
+        if voter.disk.peek(&name, offset, 1).is_ok_and(|byte| byte != [0]) {
+            let bit = random.below(8) as u8;
+            return voter.disk.flip(&name, offset, bit).is_ok();
+        }
+    }
+    false
 }
 
 /// What was written to one block lies on another.
