@@ -221,7 +221,8 @@ impl Faults {
 
     /// The machine is gone for ever, and so the operator says, once.
     pub(super) async fn lose(&mut self, cluster: &mut Cluster, id: u64) -> bool {
-        let Some(disk) = cluster.lose(id) else {
+        let running = cluster.lose(id);
+        let Some(disk) = running.or_else(|| cluster.forget_machine(id)) else {
             return false;
         };
         self.down.remove(&id);
