@@ -391,7 +391,10 @@ mod tests {
             String::from_utf8(encoded.head).unwrap()
         };
         let first = head(&call);
-        assert!(first.contains("x-amz-date: 20260101T000000Z\r\n"), "{first}");
+        assert!(
+            first.contains("x-amz-date: 20260101T000000Z\r\n"),
+            "{first}"
+        );
         assert_eq!(head(&call), first);
         call.clock_ahead = -1;
         assert!(head(&call).contains("x-amz-date: 20251231T235959Z\r\n"));

@@ -28,6 +28,7 @@ mod cluster;
 mod console;
 mod faults;
 mod gateway;
+mod look;
 mod machine;
 mod members;
 mod network;

@@ -45,6 +45,14 @@ impl Trace {
         }
     }
 
+    /// Takes in what others have to say, without the time.
+    pub(crate) fn note_bytes(&self, bytes: &[u8]) {
+        let mut state = self.state.lock().unwrap();
+        let bytes = bytes.iter();
+        state.hash = bytes.fold(state.hash, |hash, byte| mix(hash, u64::from(*byte)));
+        state.notes += 1;
+    }
+
     /// The hash and how many notes it is of.
     pub(crate) fn result(&self) -> (u64, u64) {
         let mut state = self.state.lock().unwrap();

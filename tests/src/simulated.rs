@@ -13,4 +13,8 @@
 //! Single-threaded and deterministic: time is that of tokio's paused clock, every draw comes from a
 //! [`cairn_world::sim::SeededRng`] that the caller hands in, and every map is ordered.
 
+pub mod checks;
+pub mod content;
 pub mod door;
+pub mod history;
+pub mod workload;

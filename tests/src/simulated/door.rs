@@ -18,13 +18,8 @@ pub trait Door: Send + Sync {
     async fn send(&self, gateway: usize, call: Call) -> Heard;
 
     /// The same with a body that comes slowly: `piece` bytes at a time, each after a `pause`.
-    async fn send_slowly(
-        &self,
-        gateway: usize,
-        call: Call,
-        piece: usize,
-        pause: Duration,
-    ) -> Heard;
+    async fn send_slowly(&self, gateway: usize, call: Call, piece: usize, pause: Duration)
+    -> Heard;
 }
 
 /// What a client heard of its request.
