@@ -25,6 +25,7 @@ mod format;
 mod lanes;
 mod node;
 mod rebuild;
+pub mod registration;
 mod settings;
 mod tuning;
 pub mod upkeep;

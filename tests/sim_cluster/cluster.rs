@@ -13,8 +13,9 @@ use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    AddDisks, ClusterAnswer, Coding, Disk, GetCluster, InitCluster, LeavingDisk, MarkDisk,
-    MembersAnswer, Node as NodeRow, PutJoinToken, PutUser, Query, Refusal, RegisterNode, RemoveNode,
+    ClusterAnswer, Coding, GetCluster, InitCluster, LeavingDisk, MarkDisk,
+    MembersAnswer, Node as NodeRow, PutJoinToken, PutUser, Query, Refusal, RegisterNode, RemoveDisk,
+    RemoveNode,
     Reply, Role, StorageClass, User,
 };
 use cairn_world::sim::SeededRng;
@@ -122,9 +123,6 @@ impl Cluster {
         self.introduce(&founder).await?;
         for id in 2..=NODES {
             self.start(id).await?;
-        }
-        for id in 1..=NODES {
-            self.add_disk(id).await?;
         }
         for index in 0..GATEWAYS {
             let drift = self.drift();
@@ -244,19 +242,6 @@ impl Cluster {
         taken
     }
 
-    /// Adds the disk that a node has now.
-    pub(crate) async fn add_disk(&self, id: u64) -> Result<DiskId, String> {
-        let node = self.nodes.get(&id).ok_or("no such node")?;
-        let row = Disk {
-            disk: node.disk.0.to_vec().into(),
-            node: id,
-            zone: String::new(),
-        };
-        self.command(Command::AddDisks(AddDisks { disks: vec![row] }))
-            .await?;
-        Ok(node.disk)
-    }
-
     /// A new machine joins; `is_voter` where it is to keep metadata too.
     pub(crate) async fn join(&mut self, is_voter: bool) -> Result<u64, String> {
         let id = self.add_machine(is_voter);
@@ -264,7 +249,6 @@ impl Cluster {
             self.command(command).await?;
         }
         self.start(id).await?;
-        self.add_disk(id).await?;
         Ok(id)
     }
 
@@ -274,6 +258,52 @@ impl Cluster {
         self.crash(id, End::PowerCut);
         self.machines.remove(&id);
         Some(disk)
+    }
+
+    /// The operator says once that a disk is to be emptied.
+    pub(crate) async fn say_leaving(&self, disk: DiskId) {
+        let _ = self.operator.propose(0, 0, mark_leaving(disk)).await;
+    }
+
+    /// A new machine joins if the metadata answers at once.
+    pub(crate) async fn try_join(&mut self) -> Result<u64, String> {
+        let id = self.add_machine(false);
+        for command in registration(id, false) {
+            let reply = self.operator.propose(0, 0, command).await;
+            let taken = reply.map(|reply| reply.refusal() == Refusal::None);
+            if !matches!(taken, Ok(true)) {
+                // It may be a member nevertheless: one that never comes, and has no disk.
+                self.machines.remove(&id);
+                return Err(format!("{taken:?}"));
+            }
+        }
+        self.start(id).await?;
+        Ok(id)
+    }
+
+    /// The machine goes once its disk is empty.
+    pub(crate) async fn take_away(&mut self, id: u64, disk: DiskId) -> Result<(), String> {
+        if self.has_disk(disk).await? {
+            self.command(mark_leaving(disk)).await?;
+        }
+        let remove = Command::RemoveDisk(RemoveDisk {
+            disk: disk.0.to_vec().into(),
+        });
+        let mut patience = 600;
+        while self.has_disk(disk).await? {
+            // Refused while anything is still on it.
+            let _ = self.operator.propose(0, 0, remove.clone()).await;
+            patience -= 1;
+            if patience == 0 {
+                return Err(format!("the disk of node {id} is never empty"));
+            }
+            tokio::time::sleep(Duration::from_secs(4)).await;
+        }
+        self.crash(id, End::PowerCut);
+        self.machines.remove(&id);
+        self.command(Command::RemoveNode(RemoveNode { node: id }))
+            .await
+            .map(drop)
     }
 
     /// A machine whose node does not start is gone for ever; the disk it had, as the members know it.
@@ -381,16 +411,25 @@ impl Cluster {
 }
 
 fn mark_lost(disk: DiskId) -> Command {
+    mark(disk, true)
+}
+
+fn mark_leaving(disk: DiskId) -> Command {
+    mark(disk, false)
+}
+
+fn mark(disk: DiskId, lost: bool) -> Command {
     Command::MarkDisk(MarkDisk {
         disk: Some(LeavingDisk {
             disk: disk.0.to_vec().into(),
-            lost: true,
+            lost,
         }),
         stay: false,
     })
 }
 
-fn address(id: u64) -> String {
+/// Where a node is called.
+pub(crate) fn address(id: u64) -> String {
     format!("node-{id}:9100")
 }
 

@@ -14,6 +14,7 @@ mod disks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use cairn_model::DiskId;
 use cairn_world::sim::SeededRng;
 use cairn_wire::metadata::AcceptClock;
 use cairn_wire::metadata::entry::Command;
@@ -64,10 +65,14 @@ pub(crate) enum Kind {
     JournalEmptied,
     /// A voter's store has lost a batch after a start, in silence.
     BatchLost,
+    /// Another machine joins: slots move to it.
+    Growth,
+    /// A disk is told to leave: what it holds moves away.
+    DiskLeaves,
 }
 
 impl Kind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 22] = [
         Self::NodeEnds,
         Self::Outage,
         Self::NodeRestarts,
@@ -88,6 +93,8 @@ impl Kind {
         Self::JournalRot,
         Self::JournalEmptied,
         Self::BatchLost,
+        Self::Growth,
+        Self::DiskLeaves,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -112,6 +119,8 @@ impl Kind {
             Self::JournalRot => "journal rot",
             Self::JournalEmptied => "journal emptied",
             Self::BatchLost => "batch lost",
+            Self::Growth => "growth",
+            Self::DiskLeaves => "disk leaves",
         }
     }
 
@@ -155,7 +164,9 @@ pub(crate) struct Faults {
     /// A voter whose journal is lost: to be replaced, whatever it says.
     journal_lost: Option<u64>,
     /// Lost machines whose disks the operator still sees members.
-    leaving: Vec<(u64, cairn_model::DiskId)>,
+    leaving: Vec<(u64, DiskId)>,
+    /// Machines that are to be emptied and taken away.
+    emptying: Vec<(u64, DiskId)>,
     down: BTreeSet<u64>,
     pub(crate) counts: BTreeMap<&'static str, u64>,
 }
@@ -184,6 +195,7 @@ impl Faults {
             victim: None,
             journal_lost: None,
             leaving: Vec::new(),
+            emptying: Vec::new(),
             down: BTreeSet::new(),
             counts: BTreeMap::new(),
         }
@@ -370,6 +382,9 @@ impl Faults {
             let is_voter = voters < usize::try_from(VOTERS).unwrap();
             cluster.join(is_voter).await?;
             cluster.forget(id, disk).await?;
+        }
+        for (id, disk) in std::mem::take(&mut self.emptying) {
+            cluster.take_away(id, disk).await?;
         }
         Ok(())
     }

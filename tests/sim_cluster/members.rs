@@ -10,12 +10,14 @@ use cairn_model::DiskId;
 use cairn_rpc::{
     DiskRoute, MetadataService, Replica, Replicas, ShardRebuild, ShardRoutes, ShardService,
 };
-use cairn_storage_node::{Rebuilder, StorageNode};
+use cairn_storage_node::{Rebuilder, StorageNode, registration};
 use cairn_wire::metadata::answer::Answer as Kind;
+use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{GetMembers, MembersAnswer, Query, Role};
 use cairn_world::Clock;
 
+use crate::cluster::address;
 use crate::network::metadata::RemoteMetadata;
 use crate::network::shards::RemoteShards;
 use crate::network::{Network, Services};
@@ -58,6 +60,12 @@ impl Members {
 
     pub(crate) fn learn(&self, members: MembersAnswer) {
         *self.known.lock().unwrap() = members;
+    }
+
+    /// What node `me` still has to say of itself.
+    pub(crate) fn unsaid(&self, me: u64, disk: DiskId) -> Vec<Command> {
+        let known = self.known.lock().unwrap();
+        registration::unsaid(&known, me, &address(me), &[disk])
     }
 
     fn voters(&self) -> Vec<u64> {

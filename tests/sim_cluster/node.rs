@@ -26,6 +26,8 @@ const SEGMENT: u64 = 8 << 20;
 /// How often space is given back and compacted, and at most how many steps at a time.
 const CARE_EVERY: Duration = Duration::from_secs(3);
 const CARE_STEPS: usize = 8;
+/// How often a node says what the members do not know of it.
+const REGISTER_EVERY: Duration = Duration::from_secs(1);
 /// How often a piece of a disk is scrubbed.
 const SCRUB_EVERY: Duration = Duration::from_secs(5);
 
@@ -117,6 +119,17 @@ impl Node {
             members: members.clone(),
             own: self.metadata.clone(),
         })));
+        let (me, disk) = (self.process.id, self.disk);
+        let (saying, told, ticking) = (members.clone(), Arc::clone(&group), Arc::clone(clock));
+        self.process.spawn(async move {
+            loop {
+                for command in saying.unsaid(me, disk) {
+                    // What was not heard is said again.
+                    let _ = told.propose(0, 0, command).await;
+                }
+                ticking.sleep(REGISTER_EVERY).await;
+            }
+        });
         let (watching, reading, asking) = (members.clone(), members, Arc::clone(&group));
         self.process.spawn(async move { watching.watch().await });
         let own = self.metadata.clone();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Faults, Kind, Undo, disks};
-use crate::cluster::{Cluster, FIRST_GATEWAY};
+use crate::cluster::{Cluster, FIRST_GATEWAY, NODES};
 use crate::machine::End;
 use crate::network::Weather;
 
@@ -28,6 +28,8 @@ impl Faults {
             Kind::JournalRot => self.journal_rot(cluster).await,
             Kind::JournalEmptied => self.journal_emptied(cluster).await,
             Kind::BatchLost => self.batch_lost(cluster),
+            Kind::Growth => Self::growth(cluster).await,
+            Kind::DiskLeaves => self.disk_leaves(cluster).await,
             Kind::ShardDiskFails
             | Kind::JournalFails
             | Kind::DiskFull
@@ -226,6 +228,7 @@ impl Faults {
             return false;
         };
         self.down.remove(&id);
+        self.emptying.retain(|(emptying, _)| *emptying != id);
         self.leaving.push((id, disk));
         cluster.say_lost(disk).await;
         true
@@ -285,6 +288,40 @@ impl Faults {
         cluster.crash(id, End::Kill);
         self.down.insert(id);
         self.later(cluster, SECOND, Undo::Start(id));
+        true
+    }
+
+    async fn growth(cluster: &mut Cluster) -> bool {
+        let members = cluster.machines.len() as u64;
+        if members >= NODES + 2 {
+            return false;
+        }
+        match cluster.try_join().await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::info!(error, "nobody could be taken in");
+                false
+            }
+        }
+    }
+
+    async fn disk_leaves(&mut self, cluster: &mut Cluster) -> bool {
+        // Six must stay, and those that vote.
+        let staying = cluster.machines.len() - self.emptying.len();
+        let going = |id: &&u64| {
+            let emptying = self.emptying.iter().any(|(going, _)| going == *id);
+            let votes = cluster.machines.get(id).is_none_or(|one| one.voter.is_some());
+            !votes && !emptying
+        };
+        let ids: Vec<u64> = cluster.nodes.keys().filter(going).copied().collect();
+        let (true, Some(id)) = (staying as u64 > NODES, self.pick(&ids)) else {
+            return false;
+        };
+        let Some(disk) = cluster.nodes.get(&id).map(|node| node.disk) else {
+            return false;
+        };
+        self.emptying.push((id, disk));
+        cluster.say_leaving(disk).await;
         true
     }
 
