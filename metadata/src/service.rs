@@ -17,7 +17,7 @@ use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
     Answer, DiskStatus, Entry, GetMembers, MembersAnswer, Query, Reply, StatusAnswer,
 };
-use cairn_world::Clock;
+use cairn_world::{Bug, Clock, buggify, planted};
 use prost::Message as _;
 
 use crate::apply;
@@ -178,6 +178,27 @@ impl Metadata {
     }
 }
 
+/// What a replica may say at any time: nothing was done.
+fn not_now() -> MetadataError {
+    MetadataError::Unavailable("not now".into())
+}
+
+fn query_error(error: QueryError) -> MetadataError {
+    match error {
+        QueryError::Malformed(what) => MetadataError::Refused(what),
+        QueryError::Store(error) => MetadataError::Unavailable(error.to_string()),
+    }
+}
+
+/// Whether a planted bug answers this from whatever is applied here.
+fn reads_stale(asked: Option<&Asked>) -> bool {
+    match asked {
+        Some(Asked::ListObjects(_) | Asked::ListBuckets(_)) => planted(Bug::StaleList),
+        Some(Asked::GetObject(_)) => planted(Bug::StaleRead),
+        _ => false,
+    }
+}
+
 #[async_trait]
 impl MetadataService for Metadata {
     async fn propose(
@@ -186,6 +207,9 @@ impl MetadataService for Metadata {
         operation: u64,
         command: Command,
     ) -> Result<Reply, MetadataError> {
+        if buggify("commit-unavailable") {
+            return Err(not_now());
+        }
         let stamp_ms = self.stamp()?;
         let entry = Entry {
             group: GROUP,
@@ -214,6 +238,9 @@ impl MetadataService for Metadata {
                     MetadataError::Unavailable("the replica has stopped".into())
                 }
             })?;
+        if buggify("commit-answer-lost") {
+            return Err(MetadataError::Unknown);
+        }
         Reply::decode(reply).map_err(|_| MetadataError::Unknown)
     }
 
@@ -222,6 +249,13 @@ impl MetadataService for Metadata {
             let answer = Some(Kind::Status(self.status()));
             return Ok(Answer { answer });
         }
+        if buggify("query-unavailable") {
+            return Err(not_now());
+        }
+        if reads_stale(query.query.as_ref()) {
+            let view = self.host.stale_view();
+            return query::answer(view.as_ref(), query).map_err(query_error);
+        }
         let view = self.host.read().await.map_err(|error| match error {
             ReadError::NotLeader { leader } => MetadataError::NotLeader {
                 leader: leader.map(|member| member.id),
@@ -229,13 +263,13 @@ impl MetadataService for Metadata {
             ReadError::Unavailable => MetadataError::Unavailable("no quorum".into()),
             ReadError::Stopped => MetadataError::Unavailable("the replica has stopped".into()),
         })?;
-        query::answer(view.as_ref(), query).map_err(|error| match error {
-            QueryError::Malformed(what) => MetadataError::Refused(what),
-            QueryError::Store(error) => MetadataError::Unavailable(error.to_string()),
-        })
+        query::answer(view.as_ref(), query).map_err(query_error)
     }
 
     async fn keep_alive(&self, sessions: &[u64]) -> Result<(), MetadataError> {
+        if buggify("keep-alive-lost") {
+            return Err(not_now());
+        }
         // Only the leader's memory counts.
         if !self.host.is_leader() {
             return Err(self.not_leader());

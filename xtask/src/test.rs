@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that can fail, in one command, counted.
 //!
 //! ```text
-//! check ─ build ─ clients ─ tests ─ doc tests ─ compat-suite ─ public suite ─► N passed, N failed, …
+//! check ─ build ─ clients ─ tests ─ simulation ─ doc tests ─ compat-suite ─ public suite ─► N passed, …
 //!                   │         │
 //!                   │         └ a test that cannot run here writes why into CAIRN_SKIP_LOG
 //!                   └ aws-cli, boto3 (pip) and s3cmd, strace … (apt) under target/clients
@@ -25,7 +25,7 @@ use crate::console;
 use crate::repository::Repository;
 use crate::stopwatch::Stopwatch;
 use crate::subprocess::{Finished, cargo, run_shown};
-use crate::{check, test::tally::Tally};
+use crate::{check, sim, test::tally::Tally};
 
 /// How much to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +90,12 @@ impl<'r> Bench<'r> {
 /// A stage's name and its work.
 type Stage = (&'static str, fn(&Bench<'_>) -> Tally);
 
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     ("check", checked),
     ("build", built),
     ("clients", clients::install),
     ("tests", workspace_tests::run),
+    ("simulation", simulated),
     ("doc tests", doc_tests::run),
     ("compat-suite", compat::run),
     ("public suite", public_suite::run),
@@ -151,6 +152,16 @@ fn checked(bench: &Bench<'_>) -> Tally {
     Tally {
         failed: check::run_counting(bench.repository),
         ..Tally::default()
+    }
+}
+
+/// Seeds of the simulated cluster; each is a test.
+fn simulated(bench: &Bench<'_>) -> Tally {
+    let (passed, failed) = sim::short(bench.repository);
+    Tally {
+        passed,
+        failed,
+        skipped: 0,
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use cairn_model::{ChunkId, Coding, DomainId, Incarnation, Sha256, limits};
 use cairn_wire::metadata::{Claim, Debt, ExtentWrite, MarkSuspect, Refusal, Reply};
+use cairn_world::{Bug, planted};
 
 use super::{
     ApplyError, Context, Stop, Transaction, cluster, debts, malformed, placed, refuse, sessions,
@@ -151,7 +152,7 @@ fn verify(
     let Some(stamp) = Incarnation::from_bytes(&extent.incarnation) else {
         return malformed("an incarnation is 16 bytes");
     };
-    if stamp.session.0 != session
+    if (stamp.session.0 != session && !planted(Bug::IncarnationOfClosedSession))
         || u32::from(stamp.group) != cluster.group
         || u32::from(stamp.generation) != cluster.generation
     {
@@ -176,8 +177,8 @@ fn fit(old: &ChunkRow, parity: usize) -> bool {
     let Some(coding) = old.coding.and_then(|coding| coding.read()) else {
         return false;
     };
-    old.state() == ChunkState::Live
-        && !old.suspect
+    (old.state() == ChunkState::Live || planted(Bug::AdoptsCondemned))
+        && (!old.suspect || planted(Bug::AdoptsSuspect))
         && coding.parity() >= parity
         && coding.shards().saturating_sub(old.debt.len()) >= coding.ack_shards()
 }

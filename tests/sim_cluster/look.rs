@@ -1,0 +1,121 @@
+//! The looks of a run: what must be so once the cluster has healed, and once it has been quiet.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cairn_model::{ChunkId, DiskId, DomainId, Incarnation, Sha256};
+use cairn_rpc::ShardFound;
+use cairn_tests::simulated::checks::references::{self, Marked, Voter};
+use cairn_tests::simulated::checks::shards::{self, Found, Row, State};
+use cairn_wire::metadata::{Chunk, ClusterAnswer};
+
+use crate::cluster::Cluster;
+use crate::observe;
+
+/// The longest that garbage may lie: sessions end, two looks for orphans are ten minutes apart, and a
+/// leader that has just been elected begins to count anew.
+const QUIET: Duration = Duration::from_secs(75 * 60);
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// After mending: voters agree, counts are right, and every shard is where its row says.
+pub(crate) async fn healed(cluster: &Cluster) -> Result<Vec<String>, String> {
+    let view = cluster.cluster().await?;
+    let chunks = observe::chunk_rows(cluster).await?;
+    let rows: Vec<Row> = chunks.iter().filter_map(|chunk| row(&view, chunk)).collect();
+    let mut wrong = shards::not_healed(&rows, &lying(cluster)?);
+    let voters: Vec<Voter> = observe::voters(cluster)?
+        .into_iter()
+        .map(|(node, applied, hash)| Voter {
+            node,
+            applied,
+            hash,
+        })
+        .collect();
+    wrong.extend(references::voters_differ(&voters));
+    wrong.extend(marked(cluster)?);
+    Ok(wrong)
+}
+
+/// A full mark of what the leader has applied.
+fn marked(cluster: &Cluster) -> Result<Vec<String>, String> {
+    let leader = cluster.leader().and_then(|id| cluster.nodes.get(&id));
+    let metadata = leader.and_then(|node| node.metadata.as_ref());
+    let view = metadata.ok_or("nobody leads")?.host().stale_view();
+    let report = cairn_metadata::mark::full_mark(view.as_ref());
+    let report = report.map_err(|error| error.to_string())?;
+    Ok(references::violations(&Marked {
+        rows: report.rows_seen(),
+        named: &report.discrepancies,
+        total: report.total,
+        unnamed: report.unnamed,
+    }))
+}
+
+/// Once nobody works any more, nothing is left on any disk that no row needs.
+pub(crate) async fn quiet(cluster: &Cluster) -> Result<Vec<String>, String> {
+    let begun = cluster.time.elapsed();
+    loop {
+        let view = cluster.cluster().await?;
+        let chunks = observe::chunk_rows(cluster).await?;
+        let rows: Vec<Row> = chunks.iter().filter_map(|chunk| row(&view, chunk)).collect();
+        let mut left = shards::garbage(&rows, &lying(cluster)?);
+        let work = observe::garbage(cluster).await?;
+        let waiting = [
+            ("deletable", work.deletable.len()),
+            ("deleting", work.deleting.len()),
+            ("releases", work.releases.len()),
+            ("aborts", work.aborts.len()),
+            ("condemned", usize::try_from(work.condemned).unwrap()),
+        ];
+        let waiting = waiting.iter().filter(|(_, count)| *count > 0);
+        left.extend(waiting.map(|(what, count)| format!("{count} {what}")));
+        if left.is_empty() || cluster.time.elapsed() - begun > QUIET {
+            return Ok(left);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn row(view: &ClusterAnswer, chunk: &Chunk) -> Option<Row> {
+    let coding = chunk.coding?;
+    let shards = usize::try_from(coding.data + coding.parity).ok()?;
+    let mut disks = observe::places(view, &chunk.incarnation);
+    disks.truncate(shards);
+    let members = view.disks.iter();
+    Some(Row {
+        chunk: ChunkId {
+            domain: DomainId(chunk.domain),
+            sha256: Sha256(chunk.sha256.as_ref().try_into().ok()?),
+        },
+        incarnation: Incarnation::from_bytes(&chunk.incarnation)?,
+        state: if chunk.live {
+            State::Live
+        } else {
+            State::Condemned
+        },
+        disks,
+        // What a moved slot leaves behind stays while its chunk lives (ADR 15).
+        former: members
+            .filter_map(|row| row.disk.as_ref().try_into().ok().map(DiskId))
+            .collect(),
+        debt: chunk
+            .debt
+            .iter()
+            .filter_map(|debt| u8::try_from(debt.shard).ok())
+            .collect(),
+        suspect: chunk.suspect,
+    })
+}
+
+fn lying(cluster: &Cluster) -> Result<BTreeMap<DiskId, Vec<Found>>, String> {
+    let found = |shard: ShardFound| Found {
+        chunk: shard.chunk,
+        incarnation: shard.incarnation,
+        shard: shard.shard,
+    };
+    let inventory = observe::inventory(cluster)?;
+    let disks = inventory.into_iter();
+    Ok(disks
+        .map(|(disk, shards)| (disk, shards.into_iter().map(found).collect()))
+        .collect())
+}

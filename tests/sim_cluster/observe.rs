@@ -1,0 +1,162 @@
+//! What lies where: read from inside, for the checks and for knowing when the cluster has healed.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::time::Duration;
+
+use cairn_model::{DiskId, Incarnation};
+use cairn_rpc::ShardFound;
+use cairn_wire::metadata::answer::Answer as Kind;
+use cairn_wire::metadata::query::Query as Asked;
+use cairn_wire::metadata::{
+    Chunk, ClusterAnswer, GarbageAnswer, GetChunkRows, GetDebt, GetGarbage,
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::cluster::Cluster;
+
+/// The longest that a healed cluster may take to mend what is broken.
+const MENDING: Duration = Duration::from_secs(45 * 60);
+/// Rest between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The first byte of rows that are the Raft host's own.
+const HOST_ROWS: u8 = 0;
+
+/// Waits until nothing is owed, suspected, moving or behind, and every record of every disk is sound.
+pub(crate) async fn until_mended(cluster: &Cluster) -> Result<(), String> {
+    let begun = cluster.time.elapsed();
+    loop {
+        let why = match unmended(cluster).await? {
+            None => match damaged(cluster) {
+                0 => return Ok(()),
+                damaged => format!("{damaged} damaged records"),
+            },
+            Some(why) => why,
+        };
+        if cluster.time.elapsed() - begun > MENDING {
+            return Err(format!("not mended after {MENDING:?}: {why}"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn unmended(cluster: &Cluster) -> Result<Option<String>, String> {
+    let view = cluster.cluster().await?;
+    if !view.moves.is_empty() || !view.leaving.is_empty() {
+        let (moves, leaving) = (view.moves.len(), view.leaving.len());
+        return Ok(Some(format!("{moves} moves, {leaving} disks leaving")));
+    }
+    let owed = owed(cluster).await?;
+    if let Some(chunk) = owed.first() {
+        return Ok(Some(format!("{} chunks owe or are suspect: {chunk:?}", owed.len())));
+    }
+    let applied = applied(cluster);
+    let last = cluster.leader().and_then(|id| {
+        let host = cluster.nodes.get(&id)?.metadata.as_ref()?.host().clone();
+        host.metrics().last_index
+    });
+    if last.is_none() || applied.values().any(|index| *index != last) {
+        return Ok(Some(format!("last entry {last:?}, applied {applied:?}")));
+    }
+    Ok(None)
+}
+
+/// What each voter has applied.
+fn applied(cluster: &Cluster) -> BTreeMap<u64, Option<u64>> {
+    let voters = cluster.nodes.iter().filter_map(|(id, node)| {
+        let applied = node.metadata.as_ref()?.host().metrics().applied;
+        Some((*id, applied.map(|position| position.index)))
+    });
+    voters.collect()
+}
+
+async fn owed(cluster: &Cluster) -> Result<Vec<Chunk>, String> {
+    let asked = GetDebt {
+        limit: 100,
+        ..GetDebt::default()
+    };
+    match cluster.ask(Asked::GetDebt(asked)).await? {
+        Kind::ChunkPage(page) => Ok(page.chunks),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// Checks every record of every disk; how many are not sound.
+fn damaged(cluster: &Cluster) -> u64 {
+    let nodes = cluster.nodes.values();
+    let counts = nodes.map(|node| node.storage.verify_all(node.disk));
+    counts.map(|counts| counts.map_or(1, |counts| counts.damaged)).sum()
+}
+
+/// Every chunk row that is not being deleted.
+pub(crate) async fn chunk_rows(cluster: &Cluster) -> Result<Vec<Chunk>, String> {
+    let mut rows = Vec::new();
+    let mut asked = GetChunkRows {
+        limit: 500,
+        ..GetChunkRows::default()
+    };
+    loop {
+        match cluster.ask(Asked::GetChunkRows(asked.clone())).await? {
+            Kind::ChunkPage(page) => {
+                rows.extend(page.chunks);
+                if page.next.is_empty() {
+                    return Ok(rows);
+                }
+                asked.after = page.next;
+            }
+            other => return Err(format!("{other:?}")),
+        }
+    }
+}
+
+/// What lies on each disk.
+pub(crate) fn inventory(cluster: &Cluster) -> Result<BTreeMap<DiskId, Vec<ShardFound>>, String> {
+    let mut all = BTreeMap::new();
+    for node in cluster.nodes.values() {
+        let found = node.storage.inventory(node.disk, None, usize::MAX);
+        all.insert(node.disk, found.map_err(|error| error.to_string())?);
+    }
+    Ok(all)
+}
+
+/// Work that waits for the collector of garbage.
+pub(crate) async fn garbage(cluster: &Cluster) -> Result<GarbageAnswer, String> {
+    match cluster.ask(Asked::GetGarbage(GetGarbage { limit: 1_000 })).await? {
+        Kind::Garbage(garbage) => Ok(garbage),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// Each voter, what it has applied, and a digest of all its rows but the host's own.
+pub(crate) fn voters(cluster: &Cluster) -> Result<Vec<(u64, u64, [u8; 32])>, String> {
+    let mut found = Vec::new();
+    for (id, node) in &cluster.nodes {
+        let Some(metadata) = &node.metadata else {
+            continue;
+        };
+        let host = metadata.host();
+        let applied = host.metrics().applied.map_or(0, |position| position.index);
+        let view = host.stale_view();
+        let mut digest = Sha256::new();
+        let from = [HOST_ROWS + 1];
+        for row in view.scan(Bound::Included(&from), Bound::Unbounded) {
+            let (key, value) = row.map_err(|error| error.to_string())?;
+            digest.update((key.len() as u64).to_be_bytes());
+            digest.update(&key);
+            digest.update((value.len() as u64).to_be_bytes());
+            digest.update(&value);
+        }
+        found.push((*id, applied, digest.finalize().into()));
+    }
+    Ok(found)
+}
+
+/// The disks that hold the shards of a writing, by shard.
+pub(crate) fn places(cluster: &ClusterAnswer, incarnation: &[u8]) -> Vec<DiskId> {
+    let partition = Incarnation::from_bytes(incarnation)
+        .map(|stamp| stamp.partition(cluster.partition_bits) as usize);
+    let row = partition.and_then(|partition| cluster.partitions.get(partition));
+    let disks = row.map(|row| row.current.as_slice()).unwrap_or_default();
+    let id = |disk: &bytes::Bytes| disk.as_ref().try_into().ok().map(DiskId);
+    disks.iter().filter_map(id).collect()
+}
