@@ -100,7 +100,13 @@ async fn drive(cluster: &mut Cluster, faults: &mut Faults, stage: &Stage<'_>) ->
         time: cluster.time,
     });
     let mut rng = SeededRng::new(options.seed ^ 0xC1);
-    let workload = Workload::draw(&mut rng, &WorkloadOptions::default());
+    let asked = WorkloadOptions {
+        // What takes more than an hour of simulated time is worth it now and then.
+        slow: rng.chance(1, 6),
+        large: rng.chance(1, 10),
+        ..WorkloadOptions::default()
+    };
+    let workload = Workload::draw(&mut rng, &asked);
     tracing::info!(%workload, faults = ?faults.kinds(), "drawn");
     let work = Run::new(workload, clients, Arc::clone(&stage.history));
     work.prepare().await;

@@ -12,7 +12,7 @@ use crate::simulated::workload::client::Client;
 use crate::simulated::workload::{Kind, document, reads};
 
 impl Client {
-    pub(super) async fn upload_complete(&mut self) -> bool {
+    pub(in crate::simulated::workload) async fn upload_complete(&mut self) -> bool {
         let Some((upload, form, call)) = self.completing() else {
             return false;
         };
@@ -23,7 +23,7 @@ impl Client {
     }
 
     /// Completes while a part comes late.
-    pub(super) async fn upload_race(&mut self) -> bool {
+    pub(in crate::simulated::workload) async fn upload_race(&mut self) -> bool {
         let Some((upload, form, call)) = self.completing() else {
             return false;
         };
@@ -99,7 +99,7 @@ impl Client {
         }
     }
 
-    pub(super) async fn upload_abort(&mut self) -> bool {
+    pub(in crate::simulated::workload) async fn upload_abort(&mut self) -> bool {
         let Some(upload) = self.open() else {
             return false;
         };
