@@ -81,6 +81,8 @@ pub struct Workload {
     large: u64,
     /// Whether some uploads have parts of 5 MiB.
     parts: bool,
+    /// Longest slow upload.
+    slowest: Duration,
     /// Mean rest between two calls of a client.
     rest: Duration,
 }
@@ -110,6 +112,11 @@ impl Workload {
             contents: 2 + rng.below(5),
             large: if options.large { 1 + rng.below(2) } else { 0 },
             parts: (options.everything || rng.chance(1, 2)) && options.parts,
+            slowest: Duration::from_secs(match rng.below(6) {
+                0..=2 => 180,
+                3 | 4 => 900,
+                _ => 4_200,
+            }),
             rest: Duration::from_millis(20 << (2 * rng.below(5))),
         }
     }
@@ -202,6 +209,7 @@ impl fmt::Display for Workload {
             contents,
             large,
             parts,
+            slowest,
             rest,
         } = self;
         write!(

@@ -20,6 +20,9 @@ pub struct Form {
     pub size: u64,
     /// The bytes.
     pub body: Body,
+    /// SHA-256 of each chunk that the product makes of one piece, in hexadecimal digits; of what is
+    /// made of pieces, none.
+    pub chunks: Vec<String>,
 }
 
 /// All forms of a run.
@@ -35,7 +38,7 @@ impl Forms {
         if let Some(known) = self.of_one_piece.get(body) {
             return Arc::clone(known);
         }
-        let form = self.keep(body.md5(), body.clone());
+        let form = self.keep(body.md5(), body.clone(), body.chunks());
         self.of_one_piece.insert(body.clone(), Arc::clone(&form));
         form
     }
@@ -45,7 +48,8 @@ impl Forms {
         let md5s = parts.iter().filter_map(|part| hex::decode(&part.etag).ok());
         let all: Vec<u8> = md5s.flatten().collect();
         let name = format!("{}-{}", bare(&etag(&all)), parts.len());
-        self.keep(name, Body::joined(parts.iter().map(|part| &part.body)))
+        let body = Body::joined(parts.iter().map(|part| &part.body));
+        self.keep(name, body, Vec::new())
     }
 
     /// What chunks make together; empty ones are left out, as the chunk API has it.
@@ -55,15 +59,16 @@ impl Forms {
             .filter_map(|chunk| hex::decode(chunk.sha256()).ok())
             .collect();
         let name = format!("{}-{}", sha256_hex(&digests.concat()), digests.len());
-        self.keep(name, Body::joined(chunks))
+        self.keep(name, Body::joined(chunks), Vec::new())
     }
 
-    fn keep(&mut self, etag: String, body: Body) -> Arc<Form> {
+    fn keep(&mut self, etag: String, body: Body, chunks: Vec<String>) -> Arc<Form> {
         let known = self.by_etag.entry(etag.clone()).or_insert_with(|| {
             Arc::new(Form {
                 etag,
                 size: body.length() as u64,
                 body,
+                chunks,
             })
         });
         Arc::clone(known)
@@ -118,6 +123,7 @@ mod tests {
         let (one, other) = (body(Class::Inline, 1), body(Class::Copies, 2));
         let parts = [forms.of_one_piece(&one), forms.of_one_piece(&other)];
         assert_eq!(parts[0].etag, one.md5());
+        assert_eq!(parts[0].chunks, [one.sha256()]);
         let whole = forms.of_parts(&parts);
         let (one, other) = (one.bytes(), other.bytes());
         let expected = multipart_etag([one.as_slice(), other.as_slice()]);

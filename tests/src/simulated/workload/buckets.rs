@@ -57,8 +57,9 @@ impl Client {
             Kind::BucketPut => {
                 let body = self.body();
                 let history = self.history();
-                form = Some(history.forms(|forms| forms.of_one_piece(&body)));
-                history.chunks_sent(history.tick(), body.chunks());
+                let made = history.forms(|forms| forms.of_one_piece(&body));
+                history.chunks_sent(history.tick(), made.chunks.clone());
+                form = Some(made);
                 let call = Call::new("PUT", &path).header("x-amz-meta-value", &id.to_string());
                 self.with_body(call, &body)
             }
@@ -236,6 +237,7 @@ mod tests {
             etag: "e".into(),
             size: 1,
             body: crate::simulated::content::Body::default(),
+            chunks: Vec::new(),
         };
         for (at, (kind, answer)) in (1..).zip(calls) {
             let what = match judge(*kind, answer).unwrap() {

@@ -18,16 +18,15 @@ use crate::simulated::history::{
 
 /// Bytes that come at a time of a slow body.
 const PIECE: usize = 4 << 10;
-/// Slowest and fastest, in bytes a second. The product gives up a body below 1 KiB/s.
-const RATES: (u64, u64) = (1_300, 40_000);
+/// Bytes a second at the least: the product gives up a body below 1 KiB/s.
+const RATE_MIN: u64 = 1_300;
 
 impl Client {
     pub(super) async fn put(&mut self, kind: Kind) {
         let place = self.place();
-        let pace = (kind == Kind::PutSlowly).then(|| self.pace());
-        let body = match pace {
-            Some(_) => self.slow_body(),
-            None => self.body(),
+        let (body, pace) = match kind {
+            Kind::PutSlowly => self.slow_body(),
+            _ => (self.body(), None),
         };
         let (id, form, call) = self.upload_of(&place, &body);
         let (call, only_if) = self.conditions(kind, &place, call);
@@ -58,7 +57,7 @@ impl Client {
         let history = self.history();
         let id = history.value();
         let form = history.forms(|forms| forms.of_one_piece(body));
-        history.chunks_sent(history.tick(), body.chunks());
+        history.chunks_sent(history.tick(), form.chunks.clone());
         let call = Call::new("PUT", &place.path()).header("x-amz-meta-value", &id.to_string());
         (id, form, self.with_body(call, body))
     }
@@ -122,17 +121,7 @@ impl Client {
         );
     }
 
-    fn pace(&mut self) -> Pace {
-        let (slowest, fastest) = RATES;
-        // As many of each order of magnitude.
-        let rate = slowest * (1 << self.rng.below((fastest / slowest).ilog2().into()));
-        Pace {
-            piece: PIECE,
-            pause: Duration::from_millis(PIECE as u64 * 1_000 / rate),
-        }
-    }
-
-    fn slow_body(&mut self) -> Body {
+    fn slow_body(&mut self) -> (Body, Option<Pace>) {
         let large = self.shared.workload.large > 0 && self.rng.chance(1, 4);
         let class = match self.rng.below(4) {
             0 if large => Class::Large,
@@ -140,7 +129,13 @@ impl Client {
             1 => Class::Stripe,
             _ => Class::Stripes,
         };
-        self.body_of(class)
+        let body = self.body_of(class);
+        let slowest = self.shared.workload.slowest.as_secs();
+        let seconds = 60 + self.rng.below(slowest.saturating_sub(60) + 1);
+        let rate = (body.length() as u64 / seconds).max(RATE_MIN);
+        let pause = Duration::from_millis(PIECE as u64 * 1_000 / rate);
+        let piece = PIECE;
+        (body, Some(Pace { piece, pause }))
     }
 
     pub(super) async fn delete(&mut self, kind: Kind) {

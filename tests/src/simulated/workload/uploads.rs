@@ -145,7 +145,7 @@ impl Client {
         };
         let history = self.history();
         let form = history.forms(|forms| forms.of_one_piece(&body));
-        history.chunks_sent(history.tick(), body.chunks());
+        history.chunks_sent(history.tick(), form.chunks.clone());
         history.part_started(&upload.id, number);
         let call = upload.call("PUT").query("partNumber", &number.to_string());
         let call = self.with_body(call, &body);
