@@ -13,9 +13,8 @@ use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    ClusterAnswer, Coding, GetCluster, InitCluster, LeavingDisk, MarkDisk,
-    MembersAnswer, Node as NodeRow, PutJoinToken, PutUser, Query, Refusal, RegisterNode, RemoveDisk,
-    RemoveNode,
+    ClusterAnswer, Coding, GetCluster, InitCluster, LeavingDisk, MarkDisk, MembersAnswer,
+    Node as NodeRow, PutJoinToken, PutUser, Query, Refusal, RegisterNode, RemoveDisk, RemoveNode,
     Reply, Role, StorageClass, User,
 };
 use cairn_world::sim::SeededRng;
@@ -126,7 +125,8 @@ impl Cluster {
         }
         for index in 0..GATEWAYS {
             let drift = self.drift();
-            self.gateway_times.push(MachineTime::new(self.time, drift, 0));
+            self.gateway_times
+                .push(MachineTime::new(self.time, drift, 0));
             self.gateways.lock().unwrap().push(None);
             self.start_gateway(usize::try_from(index).unwrap());
         }

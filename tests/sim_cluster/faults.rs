@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cairn_model::DiskId;
-use cairn_world::sim::SeededRng;
 use cairn_wire::metadata::AcceptClock;
 use cairn_wire::metadata::entry::Command;
+use cairn_world::sim::SeededRng;
 
 use crate::cluster::{Cluster, VOTERS};
 use crate::machine::End;
@@ -279,7 +279,13 @@ impl Faults {
         match undo {
             Undo::Start(id) => self.start(cluster, id).await,
             Undo::StartGateway(index) => {
-                if cluster.gateways.lock().unwrap().get(index).is_some_and(Option::is_none) {
+                if cluster
+                    .gateways
+                    .lock()
+                    .unwrap()
+                    .get(index)
+                    .is_some_and(Option::is_none)
+                {
                     cluster.start_gateway(index);
                 }
             }
@@ -369,7 +375,9 @@ impl Faults {
             }
         }
         if cluster.cluster().await?.clock_suspended {
-            cluster.command(Command::AcceptClock(AcceptClock {})).await?;
+            cluster
+                .command(Command::AcceptClock(AcceptClock {}))
+                .await?;
         }
         self.replace(cluster).await
     }

@@ -21,7 +21,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub(crate) async fn healed(cluster: &Cluster) -> Result<Vec<String>, String> {
     let view = cluster.cluster().await?;
     let chunks = observe::chunk_rows(cluster).await?;
-    let rows: Vec<Row> = chunks.iter().filter_map(|chunk| row(&view, chunk)).collect();
+    let rows: Vec<Row> = chunks
+        .iter()
+        .filter_map(|chunk| row(&view, chunk))
+        .collect();
     let mut wrong = shards::not_healed(&rows, &lying(cluster)?);
     let voters: Vec<Voter> = observe::voters(cluster)?
         .into_iter()
@@ -57,7 +60,10 @@ pub(crate) async fn quiet(cluster: &Cluster) -> Result<Vec<String>, String> {
     loop {
         let view = cluster.cluster().await?;
         let chunks = observe::chunk_rows(cluster).await?;
-        let rows: Vec<Row> = chunks.iter().filter_map(|chunk| row(&view, chunk)).collect();
+        let rows: Vec<Row> = chunks
+            .iter()
+            .filter_map(|chunk| row(&view, chunk))
+            .collect();
         let mut left = shards::garbage(&rows, &lying(cluster)?);
         let work = observe::garbage(cluster).await?;
         let waiting = [

@@ -308,7 +308,9 @@ impl Courier {
             let lines = self.network.lines();
             let services = lines.there.get(&self.to).cloned();
             let (from, to) = (self.caller.id, self.to);
-            lines.trace.note(&[1, from, to, u64::from(services.is_some())]);
+            lines
+                .trace
+                .note(&[1, from, to, u64::from(services.is_some())]);
             services.ok_or(Loss::NotSent)?
         };
         let process = services.process.clone();

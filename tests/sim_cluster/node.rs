@@ -184,10 +184,7 @@ impl Node {
     }
 }
 
-fn open_storage(
-    machine: &Machine,
-    entropy: &Arc<dyn Entropy>,
-) -> Result<Arc<StorageNode>, String> {
+fn open_storage(machine: &Machine, entropy: &Arc<dyn Entropy>) -> Result<Arc<StorageNode>, String> {
     let source = DiskSource {
         disk: Arc::new(machine.shards.clone()),
         index: Box::new(machine.index.clone()),

@@ -48,7 +48,10 @@ async fn unmended(cluster: &Cluster) -> Result<Option<String>, String> {
     }
     let owed = owed(cluster).await?;
     if let Some(chunk) = owed.first() {
-        return Ok(Some(format!("{} chunks owe or are suspect: {chunk:?}", owed.len())));
+        return Ok(Some(format!(
+            "{} chunks owe or are suspect: {chunk:?}",
+            owed.len()
+        )));
     }
     let applied = applied(cluster);
     let last = cluster.leader().and_then(|id| {
@@ -85,7 +88,9 @@ async fn owed(cluster: &Cluster) -> Result<Vec<Chunk>, String> {
 fn damaged(cluster: &Cluster) -> u64 {
     let nodes = cluster.nodes.values();
     let counts = nodes.map(|node| node.storage.verify_all(node.disk));
-    counts.map(|counts| counts.map_or(1, |counts| counts.damaged)).sum()
+    counts
+        .map(|counts| counts.map_or(1, |counts| counts.damaged))
+        .sum()
 }
 
 /// Every chunk row that is not being deleted.
@@ -121,7 +126,10 @@ pub(crate) fn inventory(cluster: &Cluster) -> Result<BTreeMap<DiskId, Vec<ShardF
 
 /// Work that waits for the collector of garbage.
 pub(crate) async fn garbage(cluster: &Cluster) -> Result<GarbageAnswer, String> {
-    match cluster.ask(Asked::GetGarbage(GetGarbage { limit: 1_000 })).await? {
+    match cluster
+        .ask(Asked::GetGarbage(GetGarbage { limit: 1_000 }))
+        .await?
+    {
         Kind::Garbage(garbage) => Ok(garbage),
         other => Err(format!("{other:?}")),
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cairn_world::planted::Bug;
 
-pub(crate) const USAGE: &str = "usage: sim_cluster --seed N [--rounds N] [--minutes N] [--plant BUG] \
+pub(crate) const USAGE: &str =
+    "usage: sim_cluster --seed N [--rounds N] [--minutes N] [--plant BUG] \
 [--calm] [--trace FILE] [--log FILTER]
        sim_cluster --list-bugs";
 
@@ -50,13 +51,17 @@ impl Options {
                 options.calm = true;
                 continue;
             }
-            let value = words.next().ok_or_else(|| format!("{word} wants a value"))?;
+            let value = words
+                .next()
+                .ok_or_else(|| format!("{word} wants a value"))?;
             let number = || value.parse::<u64>().map_err(|_| format!("{word} {value}"));
             match word.as_str() {
                 "--seed" => seed = Some(number()?),
                 "--rounds" => options.rounds = number()?,
                 "--minutes" => options.storm = Duration::from_secs(60 * number()?),
-                "--plant" => options.plant = Some(value.parse().map_err(|_| format!("no bug {value}"))?),
+                "--plant" => {
+                    options.plant = Some(value.parse().map_err(|_| format!("no bug {value}"))?)
+                }
                 "--trace" => options.trace = Some(value.into()),
                 "--log" => options.log = Some(value),
                 _ => return Err(format!("{word} is not known")),

@@ -55,7 +55,10 @@ impl Report {
 
 pub(crate) async fn run(options: &Options) -> Report {
     let time = TrueTime::begin();
-    let file = options.trace.as_ref().map(|path| File::create(path).unwrap());
+    let file = options
+        .trace
+        .as_ref()
+        .map(|path| File::create(path).unwrap());
     let trace = Trace::new(time, file);
     let mut cluster = Cluster::new(options.seed, time, trace.clone());
     let mut faults = Faults::draw(options.seed ^ 0xFA);
@@ -92,7 +95,11 @@ pub(crate) async fn run(options: &Options) -> Report {
     }
 }
 
-async fn drive(cluster: &mut Cluster, faults: &mut Faults, stage: &Stage<'_>) -> Result<(), String> {
+async fn drive(
+    cluster: &mut Cluster,
+    faults: &mut Faults,
+    stage: &Stage<'_>,
+) -> Result<(), String> {
     let options = stage.options;
     cluster.found().await?;
     let clients: Arc<dyn Door> = Arc::new(Clients {

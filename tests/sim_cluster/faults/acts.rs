@@ -177,7 +177,13 @@ impl Faults {
         let mean = self.random.pick(&means).copied().unwrap_or(SECOND);
         if self.random.chance(1, 3) {
             let index = self.random.below(cluster.gateway_times.len() as u64) as usize;
-            let gateway = cluster.gateways.lock().unwrap().get(index).cloned().flatten();
+            let gateway = cluster
+                .gateways
+                .lock()
+                .unwrap()
+                .get(index)
+                .cloned()
+                .flatten();
             let Some(gateway) = gateway else {
                 return false;
             };
@@ -203,7 +209,11 @@ impl Faults {
         };
         let sizes = [3_000, 8_000, 600_000, 5_000_000, 700_000_000];
         let size: i64 = self.random.pick(&sizes).copied().unwrap_or(3_000);
-        let millis = if self.random.chance(1, 2) { size } else { -size };
+        let millis = if self.random.chance(1, 2) {
+            size
+        } else {
+            -size
+        };
         if let Some(machine) = cluster.machines.get(&id) {
             machine.time.jump(millis);
         }
@@ -310,7 +320,10 @@ impl Faults {
         let staying = cluster.machines.len() - self.emptying.len();
         let going = |id: &&u64| {
             let emptying = self.emptying.iter().any(|(going, _)| going == *id);
-            let votes = cluster.machines.get(id).is_none_or(|one| one.voter.is_some());
+            let votes = cluster
+                .machines
+                .get(id)
+                .is_none_or(|one| one.voter.is_some());
             !votes && !emptying
         };
         let ids: Vec<u64> = cluster.nodes.keys().filter(going).copied().collect();

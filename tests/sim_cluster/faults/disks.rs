@@ -51,7 +51,10 @@ pub(super) fn rot(cluster: &Cluster, id: u64, random: &mut SeededRng) -> bool {
 
 /// A bit of a voter's journal flips, where something lies.
 pub(super) fn rot_journal(cluster: &Cluster, id: u64, random: &mut SeededRng) -> bool {
-    let voter = cluster.machines.get(&id).and_then(|machine| machine.voter.as_ref());
+    let voter = cluster
+        .machines
+        .get(&id)
+        .and_then(|machine| machine.voter.as_ref());
     let Some(voter) = voter else {
         return false;
     };
@@ -64,7 +67,11 @@ pub(super) fn rot_journal(cluster: &Cluster, id: u64, random: &mut SeededRng) ->
         };
         let name = format!("{JOURNAL}/{name}");
         let offset = random.below(JOURNAL_LOOK);
-        if voter.disk.peek(&name, offset, 1).is_ok_and(|byte| byte != [0]) {
+        if voter
+            .disk
+            .peek(&name, offset, 1)
+            .is_ok_and(|byte| byte != [0])
+        {
             let bit = random.below(8) as u8;
             return voter.disk.flip(&name, offset, bit).is_ok();
         }
@@ -111,7 +118,12 @@ pub(super) fn fail_shards(cluster: &Cluster, id: u64, random: &mut SeededRng) ->
     let Some(machine) = cluster.machines.get(&id) else {
         return false;
     };
-    let on = [FaultOn::Read, FaultOn::Write, FaultOn::Sync, FaultOn::SyncDir];
+    let on = [
+        FaultOn::Read,
+        FaultOn::Write,
+        FaultOn::Sync,
+        FaultOn::SyncDir,
+    ];
     let on = random.pick(&on).copied().unwrap_or(FaultOn::Read);
     let mut fault = Fault::new(on).nth(1 + random.below(20));
     if random.chance(1, 2) {
@@ -123,7 +135,10 @@ pub(super) fn fail_shards(cluster: &Cluster, id: u64, random: &mut SeededRng) ->
 
 /// Some call to a voter's disk fails soon.
 pub(super) fn fail_journal(cluster: &Cluster, id: u64, random: &mut SeededRng) -> bool {
-    let voter = cluster.machines.get(&id).and_then(|machine| machine.voter.as_ref());
+    let voter = cluster
+        .machines
+        .get(&id)
+        .and_then(|machine| machine.voter.as_ref());
     let Some(voter) = voter else {
         return false;
     };

@@ -36,7 +36,9 @@ impl RaftTransport for RaftLines {
             });
         }
         let served = move |services| serve(services, from, call);
-        let answer = self.network.call(&self.process, target.id, PATIENCE, served);
+        let answer = self
+            .network
+            .call(&self.process, target.id, PATIENCE, served);
         match answer.await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(TransportError("no voter is there".to_owned())),

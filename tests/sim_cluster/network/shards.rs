@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cairn_model::{DiskId, Incarnation};
 use cairn_rpc::{
     Rebuild, Rebuilt, ShardCells, ShardDelete, ShardError, ShardFound, ShardHeader, ShardInventory,
-    ShardRead, ShardReceipt, ShardRebuild, ShardService, ShardTrailer, ShardUpload,
+    ShardRead, ShardRebuild, ShardReceipt, ShardService, ShardTrailer, ShardUpload,
 };
 use cairn_storage_node::StorageNode;
 use tokio::sync::Mutex;
@@ -107,8 +107,7 @@ impl ShardInventory for RemoteShards {
         after: Option<(Incarnation, u8)>,
         limit: usize,
     ) -> Result<Vec<ShardFound>, ShardError> {
-        let work =
-            async move |storage: Arc<StorageNode>| storage.inventory(disk, after, limit);
+        let work = async move |storage: Arc<StorageNode>| storage.inventory(disk, after, limit);
         self.there(work).await
     }
 }
