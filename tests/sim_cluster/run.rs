@@ -110,7 +110,8 @@ async fn drive(
     let asked = WorkloadOptions {
         // What takes more than an hour of simulated time is worth it now and then.
         slow: rng.chance(1, 6),
-        large: rng.chance(1, 10),
+        large: rng.chance(1, 12),
+        parts: rng.chance(1, 5),
         ..WorkloadOptions::default()
     };
     let workload = Workload::draw(&mut rng, &asked);
