@@ -69,10 +69,14 @@ pub(crate) enum Kind {
     Growth,
     /// A disk is told to leave: what it holds moves away.
     DiskLeaves,
+    /// A voter hears everything late.
+    Lag,
+    /// Voters lose their power again and again while they elect.
+    Elections,
 }
 
 impl Kind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 24] = [
         Self::NodeEnds,
         Self::Outage,
         Self::NodeRestarts,
@@ -95,6 +99,8 @@ impl Kind {
         Self::BatchLost,
         Self::Growth,
         Self::DiskLeaves,
+        Self::Lag,
+        Self::Elections,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -121,6 +127,8 @@ impl Kind {
             Self::BatchLost => "batch lost",
             Self::Growth => "growth",
             Self::DiskLeaves => "disk leaves",
+            Self::Lag => "lag",
+            Self::Elections => "elections",
         }
     }
 
@@ -145,6 +153,7 @@ enum Undo {
     Lines,
     Weather,
     Fast(u64),
+    Prompt(u64),
     Resume(u64),
     ResumeGateway(usize),
     Room(u64),
@@ -169,6 +178,8 @@ pub(crate) struct Faults {
     emptying: Vec<(u64, DiskId)>,
     down: BTreeSet<u64>,
     pub(crate) counts: BTreeMap<&'static str, u64>,
+    /// What no fault excuses.
+    pub(crate) violations: Vec<String>,
 }
 
 impl Faults {
@@ -198,6 +209,7 @@ impl Faults {
             emptying: Vec::new(),
             down: BTreeSet::new(),
             counts: BTreeMap::new(),
+            violations: Vec::new(),
         }
     }
 
@@ -292,6 +304,7 @@ impl Faults {
             Undo::Lines => cluster.network.mend_lines(),
             Undo::Weather => cluster.network.set_weather(crate::network::Weather::fair()),
             Undo::Fast(id) => cluster.network.slow_disks(id, Duration::ZERO),
+            Undo::Prompt(id) => cluster.network.lag(id, Duration::ZERO),
             Undo::Resume(id) => {
                 if let Some(node) = cluster.nodes.get(&id) {
                     node.process.resume();
@@ -304,7 +317,8 @@ impl Faults {
             }
             Undo::Room(id) => disks::give_room(cluster, id),
             Undo::Restart(id) => {
-                cluster.crash(id, End::Kill);
+                let how = self.how();
+                cluster.crash(id, how);
                 self.down.insert(id);
                 self.start(cluster, id).await;
             }
