@@ -20,6 +20,7 @@ use cairn_wire::metadata::entry::Command;
 use cairn_world::sim::SeededRng;
 
 use crate::cluster::{Cluster, VOTERS};
+use crate::focus::Focus;
 use crate::machine::End;
 
 /// What can happen.
@@ -73,10 +74,12 @@ pub(crate) enum Kind {
     Lag,
     /// Voters lose their power again and again while they elect.
     Elections,
+    /// A gateway reaches the disks and no voter, longer than a session lives.
+    GatewayCutOff,
 }
 
 impl Kind {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::NodeEnds,
         Self::Outage,
         Self::NodeRestarts,
@@ -101,6 +104,7 @@ impl Kind {
         Self::DiskLeaves,
         Self::Lag,
         Self::Elections,
+        Self::GatewayCutOff,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -129,6 +133,7 @@ impl Kind {
             Self::DiskLeaves => "disk leaves",
             Self::Lag => "lag",
             Self::Elections => "elections",
+            Self::GatewayCutOff => "gateway cut off",
         }
     }
 
@@ -183,8 +188,8 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Which kinds this run knows, and how often.
-    pub(crate) fn draw(seed: u64) -> Self {
+    /// Which kinds this run knows, and how often; those of `focus` among them.
+    pub(crate) fn draw(seed: u64, focus: &Focus) -> Self {
         let mut random = SeededRng::new(seed);
         let mut weights = BTreeMap::new();
         for kind in Kind::ALL {
@@ -193,10 +198,13 @@ impl Faults {
                 weights.insert(kind, 1 + random.below(10));
             }
         }
+        for kind in focus.kinds {
+            *weights.entry(*kind).or_default() += 10;
+        }
         if weights.is_empty() {
             weights.insert(Kind::NodeEnds, 1);
         }
-        let rest = Duration::from_millis(500 + random.below(15_000));
+        let rest = Duration::from_millis(500 + random.below(10_000));
         Self {
             random,
             weights,

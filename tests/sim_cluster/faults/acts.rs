@@ -33,6 +33,7 @@ impl Faults {
             Kind::DiskLeaves => self.disk_leaves(cluster).await,
             Kind::Lag => self.lag(cluster),
             Kind::Elections => self.elections(cluster).await,
+            Kind::GatewayCutOff => self.gateway_cut_off(cluster),
             Kind::ShardDiskFails
             | Kind::JournalFails
             | Kind::DiskFull
@@ -157,6 +158,19 @@ impl Faults {
             }
         }
         self.later(cluster, 10 * SECOND, Undo::Lines);
+        true
+    }
+
+    /// What was begun there goes on to the disks, while its sessions expire.
+    fn gateway_cut_off(&mut self, cluster: &mut Cluster) -> bool {
+        let index = self.random.below(cluster.gateway_times.len() as u64);
+        for voter in Self::voters(cluster) {
+            cluster.network.cut_way(FIRST_GATEWAY + index, voter);
+            if self.random.chance(1, 2) {
+                cluster.network.cut_way(voter, FIRST_GATEWAY + index);
+            }
+        }
+        self.later(cluster, 100 * SECOND, Undo::Lines);
         true
     }
 
