@@ -73,14 +73,16 @@ impl Focus {
                 slow: true,
                 ..Self::NONE
             },
-            Bug::PinOfAnotherSession | Bug::DeletesPinned => {
-                Self::on(&[], &["read-moves-on", "read-pauses", "garbage-round-repeats"])
-            }
+            Bug::PinOfAnotherSession | Bug::DeletesPinned => Self::on(
+                &[],
+                &["read-moves-on", "read-pauses", "garbage-round-repeats"],
+            ),
             Bug::AdoptsCondemned => Self::on(&[Kind::Pause], &[]),
             Bug::AdoptsSuspect => Self::on(&[Kind::Rot, Kind::Misdirected], &[]),
-            Bug::DeletesUnderSessions | Bug::ManifestBeforeSession => {
-                Self::on(&[], &["read-pauses", "session-rotated", "garbage-round-repeats"])
-            }
+            Bug::DeletesUnderSessions | Bug::ManifestBeforeSession => Self::on(
+                &[],
+                &["read-pauses", "session-rotated", "garbage-round-repeats"],
+            ),
             Bug::OrphanWithoutSessionCheck => Self {
                 points: &["orphans-early"],
                 slow: true,
@@ -93,12 +95,22 @@ impl Focus {
                 ..Self::NONE
             },
             Bug::CutOverUnverified => Self::on(
-                &[Kind::Growth, Kind::DiskLeaves, Kind::NodeEnds, Kind::SlowDisks],
+                &[
+                    Kind::Growth,
+                    Kind::DiskLeaves,
+                    Kind::NodeEnds,
+                    Kind::SlowDisks,
+                ],
                 &["rebuild-given-up", "rebuild-refused"],
             ),
             Bug::RebuildUnverified => Self::on(&[Kind::Rot, Kind::Misdirected], &[]),
             Bug::WeakAck | Bug::DebtNotRecorded => Self::on(
-                &[Kind::NodeEnds, Kind::SlowDisks, Kind::ShardDiskFails, Kind::MachineLost],
+                &[
+                    Kind::NodeEnds,
+                    Kind::SlowDisks,
+                    Kind::ShardDiskFails,
+                    Kind::MachineLost,
+                ],
                 &["disk-falls-out", "prepare-left-out", "grace-left-out"],
             ),
             Bug::CellsUnchecked => Self::on(&[Kind::Rot, Kind::Misdirected], &[]),

@@ -287,7 +287,8 @@ impl Faults {
             Err(error) => {
                 tracing::info!(id, error, "a damaged voter does not start");
                 if !error.contains("the journal is damaged") {
-                    let what = format!("after rot in its journal node {id} does not start: {error}");
+                    let what =
+                        format!("after rot in its journal node {id} does not start: {error}");
                     self.violations.push(what);
                 }
                 let disk = cluster.forget_machine(id);
@@ -325,7 +326,10 @@ impl Faults {
     }
 
     fn voters(cluster: &Cluster) -> Vec<u64> {
-        let voters = cluster.nodes.iter().filter(|(_, node)| node.metadata.is_some());
+        let voters = cluster
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.metadata.is_some());
         voters.map(|(id, _)| *id).collect()
     }
 

@@ -21,7 +21,11 @@ impl Client {
     }
 
     /// Both parts that an upload may have; true if there was an answer.
-    pub(in crate::simulated::workload) async fn list_parts(&mut self, upload: &Open, limit: u64) -> bool {
+    pub(in crate::simulated::workload) async fn list_parts(
+        &mut self,
+        upload: &Open,
+        limit: u64,
+    ) -> bool {
         let mut marker = 0;
         while marker < 2 {
             let call = upload.call("GET").query("max-parts", &limit.to_string());
