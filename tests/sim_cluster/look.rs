@@ -75,11 +75,28 @@ pub(crate) async fn quiet(cluster: &Cluster) -> Result<Vec<String>, String> {
         ];
         let waiting = waiting.iter().filter(|(_, count)| *count > 0);
         left.extend(waiting.map(|(what, count)| format!("{count} {what}")));
+        left.extend(damaged(cluster, &rows));
         if left.is_empty() || cluster.time.elapsed() - begun > QUIET {
             return Ok(left);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Damaged shards that lie where their rows want them. What a moved slot left behind may rot.
+fn damaged(cluster: &Cluster, rows: &[Row]) -> Vec<String> {
+    let wanted = |disk: &DiskId, chunk: &ChunkId, incarnation: &Incarnation, shard: u8| {
+        let mut of = rows.iter();
+        of.any(|row| {
+            let place = row.disks.get(usize::from(shard));
+            row.chunk == *chunk && row.incarnation == *incarnation && place == Some(disk)
+        })
+    };
+    let found = observe::damaged(cluster).into_iter();
+    let found = found.filter(|(disk, chunk, stamp, shard)| wanted(disk, chunk, stamp, *shard));
+    found
+        .map(|(disk, chunk, _, shard)| format!("shard {shard} of {chunk:?} on {disk:?} is damaged"))
+        .collect()
 }
 
 fn row(view: &ClusterAnswer, chunk: &Chunk) -> Option<Row> {
