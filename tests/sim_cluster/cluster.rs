@@ -289,7 +289,7 @@ impl Cluster {
         let remove = Command::RemoveDisk(RemoveDisk {
             disk: disk.0.to_vec().into(),
         });
-        let mut patience = 600;
+        let mut patience = 3 * 900;
         while self.has_disk(disk).await? {
             // Refused while anything is still on it.
             let _ = self.operator.propose(0, 0, remove.clone()).await;
@@ -324,7 +324,8 @@ impl Cluster {
         if self.has_disk(disk).await? {
             self.command(mark_lost(disk)).await?;
         }
-        let mut patience = 1_200;
+        // Cut-over waits for the sessions of before: an upload may hold one for an hour and a chunk.
+        let mut patience = 3 * 3_600;
         while self.has_disk(disk).await? {
             patience -= 1;
             if patience == 0 {

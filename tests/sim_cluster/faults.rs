@@ -20,6 +20,7 @@ use cairn_wire::metadata::entry::Command;
 use cairn_world::sim::SeededRng;
 
 use crate::cluster::{Cluster, VOTERS};
+use crate::focus::Focus;
 use crate::machine::End;
 
 /// What can happen.
@@ -69,10 +70,16 @@ pub(crate) enum Kind {
     Growth,
     /// A disk is told to leave: what it holds moves away.
     DiskLeaves,
+    /// A voter hears everything late.
+    Lag,
+    /// Voters lose their power again and again while they elect.
+    Elections,
+    /// A gateway reaches the disks and no voter, longer than a session lives.
+    GatewayCutOff,
 }
 
 impl Kind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 25] = [
         Self::NodeEnds,
         Self::Outage,
         Self::NodeRestarts,
@@ -95,6 +102,9 @@ impl Kind {
         Self::BatchLost,
         Self::Growth,
         Self::DiskLeaves,
+        Self::Lag,
+        Self::Elections,
+        Self::GatewayCutOff,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -121,6 +131,9 @@ impl Kind {
             Self::BatchLost => "batch lost",
             Self::Growth => "growth",
             Self::DiskLeaves => "disk leaves",
+            Self::Lag => "lag",
+            Self::Elections => "elections",
+            Self::GatewayCutOff => "gateway cut off",
         }
     }
 
@@ -145,6 +158,7 @@ enum Undo {
     Lines,
     Weather,
     Fast(u64),
+    Prompt(u64),
     Resume(u64),
     ResumeGateway(usize),
     Room(u64),
@@ -169,11 +183,13 @@ pub(crate) struct Faults {
     emptying: Vec<(u64, DiskId)>,
     down: BTreeSet<u64>,
     pub(crate) counts: BTreeMap<&'static str, u64>,
+    /// What no fault excuses.
+    pub(crate) violations: Vec<String>,
 }
 
 impl Faults {
-    /// Which kinds this run knows, and how often.
-    pub(crate) fn draw(seed: u64) -> Self {
+    /// Which kinds this run knows, and how often; those of `focus` among them.
+    pub(crate) fn draw(seed: u64, focus: &Focus) -> Self {
         let mut random = SeededRng::new(seed);
         let mut weights = BTreeMap::new();
         for kind in Kind::ALL {
@@ -182,10 +198,13 @@ impl Faults {
                 weights.insert(kind, 1 + random.below(10));
             }
         }
+        for kind in focus.kinds {
+            *weights.entry(*kind).or_default() += 10;
+        }
         if weights.is_empty() {
             weights.insert(Kind::NodeEnds, 1);
         }
-        let rest = Duration::from_millis(500 + random.below(15_000));
+        let rest = Duration::from_millis(500 + random.below(10_000));
         Self {
             random,
             weights,
@@ -198,6 +217,7 @@ impl Faults {
             emptying: Vec::new(),
             down: BTreeSet::new(),
             counts: BTreeMap::new(),
+            violations: Vec::new(),
         }
     }
 
@@ -292,6 +312,7 @@ impl Faults {
             Undo::Lines => cluster.network.mend_lines(),
             Undo::Weather => cluster.network.set_weather(crate::network::Weather::fair()),
             Undo::Fast(id) => cluster.network.slow_disks(id, Duration::ZERO),
+            Undo::Prompt(id) => cluster.network.lag(id, Duration::ZERO),
             Undo::Resume(id) => {
                 if let Some(node) = cluster.nodes.get(&id) {
                     node.process.resume();
@@ -304,7 +325,8 @@ impl Faults {
             }
             Undo::Room(id) => disks::give_room(cluster, id),
             Undo::Restart(id) => {
-                cluster.crash(id, End::Kill);
+                let how = self.how();
+                cluster.crash(id, how);
                 self.down.insert(id);
                 self.start(cluster, id).await;
             }

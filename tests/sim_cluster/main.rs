@@ -27,6 +27,7 @@ mod clock;
 mod cluster;
 mod console;
 mod faults;
+mod focus;
 mod gateway;
 mod look;
 mod machine;

@@ -75,6 +75,8 @@ struct Lines {
     cut: BTreeSet<(u64, u64)>,
     /// Nodes whose disks are slow, and how slow at most.
     slow: BTreeMap<u64, Duration>,
+    /// Nodes that hear everything so much later.
+    lag: BTreeMap<u64, Duration>,
     weather: Weather,
     random: SeededRng,
     trace: Trace,
@@ -119,6 +121,7 @@ impl Network {
             there: BTreeMap::new(),
             cut: BTreeSet::new(),
             slow: BTreeMap::new(),
+            lag: BTreeMap::new(),
             weather: Weather::fair(),
             random: SeededRng::new(seed),
             trace,
@@ -154,6 +157,7 @@ impl Network {
         let mut lines = self.lines();
         lines.cut.clear();
         lines.slow.clear();
+        lines.lag.clear();
         lines.weather = Weather::fair();
     }
 
@@ -165,6 +169,11 @@ impl Network {
     /// The disks of a node take up to so long.
     pub(crate) fn slow_disks(&self, node: u64, up_to: Duration) {
         self.lines().slow.insert(node, up_to);
+    }
+
+    /// A node hears everything so much later.
+    pub(crate) fn lag(&self, node: u64, by: Duration) {
+        self.lines().lag.insert(node, by);
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -207,7 +216,7 @@ impl Network {
             tokio::time::sleep(Duration::from_millis(50)).await;
             return Err(Loss::NoAnswer);
         }
-        let fate = self.lines().fate();
+        let fate = self.lines().fate(to);
         let (told, answer) = oneshot::channel();
         let courier = Courier {
             network: self.clone(),
@@ -239,7 +248,8 @@ impl Lines {
         Duration::from_micros(if late { micros * 100 } else { micros })
     }
 
-    fn fate(&mut self) -> Fate {
+    fn fate(&mut self, to: u64) -> Fate {
+        let lag = self.lag.get(&to).copied().unwrap_or_default();
         let lost = self.weather.lost;
         self.counts.calls += 1;
         Fate {
@@ -247,7 +257,7 @@ impl Lines {
             answer_lost: self.random.chance(lost, 1_000),
             waits: self.random.chance(1, 2),
             turns_back: self.random.chance(1, 2),
-            there: self.delay(),
+            there: self.delay() + lag,
             back: self.delay(),
         }
     }

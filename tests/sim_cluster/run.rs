@@ -16,6 +16,7 @@ use crate::clients::Clients;
 use crate::clock::TrueTime;
 use crate::cluster::Cluster;
 use crate::faults::Faults;
+use crate::focus::Focus;
 use crate::options::Options;
 use crate::trace::Trace;
 use crate::{look, observe, seeded};
@@ -61,9 +62,11 @@ pub(crate) async fn run(options: &Options) -> Report {
         .map(|path| File::create(path).unwrap());
     let trace = Trace::new(time, file);
     let mut cluster = Cluster::new(options.seed, time, trace.clone());
-    let mut faults = Faults::draw(options.seed ^ 0xFA);
+    let focus = options.plant.map(Focus::of).unwrap_or_default();
+    let mut faults = Faults::draw(options.seed ^ 0xFA, &focus);
     let stage = Stage {
         options,
+        focus,
         history: Arc::new(History::new()),
         violations: Mutex::default(),
     };
@@ -107,12 +110,19 @@ async fn drive(
         time: cluster.time,
     });
     let mut rng = SeededRng::new(options.seed ^ 0xC1);
-    let workload = Workload::draw(&mut rng, &WorkloadOptions::default());
+    let asked = WorkloadOptions {
+        // What takes more than an hour of simulated time is worth it now and then.
+        slow: rng.chance(1, 6) || stage.focus.slow,
+        large: rng.chance(1, 12),
+        parts: rng.chance(1, 5) || stage.focus.parts,
+        ..WorkloadOptions::default()
+    };
+    let workload = Workload::draw(&mut rng, &asked);
     tracing::info!(%workload, faults = ?faults.kinds(), "drawn");
     let work = Run::new(workload, clients, Arc::clone(&stage.history));
     work.prepare().await;
     for round in 0..options.rounds {
-        buggify::begin(options.seed ^ (round << 32));
+        buggify::begin_with(options.seed ^ (round << 32), stage.focus.points);
         let ended = Arc::new(AtomicBool::new(false));
         let (until, working) = (Arc::clone(&ended), work.clone());
         let mut drawn = SeededRng::new(rng.next_u64());
@@ -132,6 +142,7 @@ async fn drive(
         observe::until_mended(cluster).await?;
         work.audit(&mut rng).await;
         stage.note(look::healed(cluster).await?);
+        stage.note(std::mem::take(&mut faults.violations));
         if stage.is_over() {
             return Ok(());
         }
@@ -146,6 +157,7 @@ async fn drive(
 /// What a run notes down as it goes.
 struct Stage<'o> {
     options: &'o Options,
+    focus: Focus,
     history: Arc<History>,
     violations: Mutex<Vec<String>>,
 }

@@ -104,7 +104,12 @@ fn write_again(segments: &Segments, place: Place, end: u64) -> std::io::Result<(
     let segment = segments.get(place.file).ok_or_else(gone)?;
     let len = usize::try_from(end.saturating_sub(place.offset)).map_err(std::io::Error::other)?;
     let mut buf = AlignedBuf::zeroed(len);
-    if !read_whole(segment.file.as_ref(), buf.as_mut_slice(), place.offset, segment.len) {
+    if !read_whole(
+        segment.file.as_ref(),
+        buf.as_mut_slice(),
+        place.offset,
+        segment.len,
+    ) {
         return Err(std::io::Error::other("it cannot be read any more"));
     }
     segment.file.write_at(buf.as_slice(), place.offset)

@@ -13,7 +13,7 @@
 //! branch; with it, nothing fires before [`begin`] nor after [`end`].
 
 #[cfg(feature = "simulation")]
-pub use points::{begin, buggify, end, fired};
+pub use points::{begin, begin_with, buggify, end, fired};
 
 /// Whether the rare branch `name` is to be taken now: never, without the feature `simulation`.
 #[cfg(not(feature = "simulation"))]
@@ -39,11 +39,14 @@ mod points {
     static LIVE: AtomicBool = AtomicBool::new(false);
     static RUN: Mutex<Run> = Mutex::new(Run {
         seed: 0,
+        always: &[],
         points: BTreeMap::new(),
     });
 
     struct Run {
         seed: u64,
+        /// Points that are enabled whatever the seed says.
+        always: &'static [&'static str],
         points: BTreeMap<&'static str, Point>,
     }
 
@@ -55,8 +58,14 @@ mod points {
 
     /// Starts a run: forgets the points of the run before, and lets the points of `seed` fire.
     pub fn begin(seed: u64) {
+        begin_with(seed, &[]);
+    }
+
+    /// The same, and the points `always` are enabled whatever the seed says.
+    pub fn begin_with(seed: u64, always: &'static [&'static str]) {
         *run() = Run {
             seed,
+            always,
             points: BTreeMap::new(),
         };
         LIVE.store(true, Ordering::SeqCst);
@@ -82,21 +91,21 @@ mod points {
             return false;
         }
         let mut run = run();
-        let seed = run.seed;
+        let (seed, always) = (run.seed, run.always.contains(&name));
         let point = run
             .points
             .entry(name)
-            .or_insert_with(|| Point::of(seed, name));
+            .or_insert_with(|| Point::of(seed, name, always));
         let fires = point.enabled && point.rng.chance(1, VISITS_PER_FIRE);
         point.fired += u64::from(fires);
         fires
     }
 
     impl Point {
-        fn of(seed: u64, name: &str) -> Self {
+        fn of(seed: u64, name: &str, always: bool) -> Self {
             let mut rng = SeededRng::new(seed ^ fnv1a(name));
             Self {
-                enabled: rng.chance(ENABLED_OF_TEN, 10),
+                enabled: rng.chance(ENABLED_OF_TEN, 10) | always,
                 rng,
                 fired: 0,
             }

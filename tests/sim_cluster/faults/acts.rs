@@ -8,6 +8,7 @@ use crate::machine::End;
 use crate::network::Weather;
 
 const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 impl Faults {
     pub(super) async fn act(&mut self, cluster: &mut Cluster) {
@@ -30,6 +31,9 @@ impl Faults {
             Kind::BatchLost => self.batch_lost(cluster),
             Kind::Growth => Self::growth(cluster).await,
             Kind::DiskLeaves => self.disk_leaves(cluster).await,
+            Kind::Lag => self.lag(cluster),
+            Kind::Elections => self.elections(cluster).await,
+            Kind::GatewayCutOff => self.gateway_cut_off(cluster),
             Kind::ShardDiskFails
             | Kind::JournalFails
             | Kind::DiskFull
@@ -43,7 +47,7 @@ impl Faults {
         }
     }
 
-    fn how(&mut self) -> End {
+    pub(super) fn how(&mut self) -> End {
         if self.random.chance(1, 2) {
             End::PowerCut
         } else {
@@ -139,15 +143,34 @@ impl Faults {
         let Some(leader) = cluster.leader() else {
             return false;
         };
-        // Sometimes clients' gateways still reach it: what it says then must be right.
-        let with_gateways = self.random.chance(1, 2);
+        // Sometimes gateways still reach it, one of them or all: what it says then must be right.
+        let reached_by = self.random.below(4);
         for other in Self::everybody(cluster) {
-            if other != leader && !(with_gateways && other >= FIRST_GATEWAY) {
+            let reaches = match reached_by {
+                0 => false,
+                1 => other >= FIRST_GATEWAY,
+                2 => other == FIRST_GATEWAY,
+                _ => other == FIRST_GATEWAY + 1,
+            };
+            if other != leader && !reaches {
                 cluster.network.cut_way(leader, other);
                 cluster.network.cut_way(other, leader);
             }
         }
         self.later(cluster, 10 * SECOND, Undo::Lines);
+        true
+    }
+
+    /// What was begun there goes on to the disks, while its sessions expire.
+    fn gateway_cut_off(&mut self, cluster: &mut Cluster) -> bool {
+        let index = self.random.below(cluster.gateway_times.len() as u64);
+        for voter in Self::voters(cluster) {
+            cluster.network.cut_way(FIRST_GATEWAY + index, voter);
+            if self.random.chance(1, 2) {
+                cluster.network.cut_way(voter, FIRST_GATEWAY + index);
+            }
+        }
+        self.later(cluster, 100 * SECOND, Undo::Lines);
         true
     }
 
@@ -263,6 +286,11 @@ impl Faults {
             Ok(()) => done,
             Err(error) => {
                 tracing::info!(id, error, "a damaged voter does not start");
+                if !error.contains("the journal is damaged") {
+                    let what =
+                        format!("after rot in its journal node {id} does not start: {error}");
+                    self.violations.push(what);
+                }
                 let disk = cluster.forget_machine(id);
                 self.leaving.extend(disk.map(|disk| (id, disk)));
                 true
@@ -270,17 +298,74 @@ impl Faults {
         }
     }
 
-    /// An empty voter is mute under its old id until its operator sees it.
+    /// An empty voter is mute under its old id until its operator sees it. First another one falls behind,
+    /// then the third is cut off: the two that are left know less than was acknowledged.
     async fn journal_emptied(&mut self, cluster: &mut Cluster) -> bool {
         let Some(id) = self.doomed_voter(cluster) else {
             return false;
         };
+        let others = Self::voters(cluster).into_iter().filter(|one| *one != id);
+        let others: Vec<u64> = others.collect();
+        let behind = self.pick(&others);
+        if let Some(behind) = behind {
+            Self::cut_off(cluster, behind);
+            tokio::time::sleep(self.some(8 * SECOND)).await;
+        }
         cluster.crash(id, End::PowerCut);
         if let Some(machine) = cluster.machines.get_mut(&id) {
             machine.empty_voter();
         }
         self.journal_lost = Some(id);
+        cluster.network.mend_lines();
+        for other in others.iter().filter(|other| Some(**other) != behind) {
+            Self::cut_off(cluster, *other);
+        }
         self.start(cluster, id).await;
+        self.later(cluster, 15 * SECOND, Undo::Lines);
+        true
+    }
+
+    fn voters(cluster: &Cluster) -> Vec<u64> {
+        let voters = cluster
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.metadata.is_some());
+        voters.map(|(id, _)| *id).collect()
+    }
+
+    /// Nobody hears it, and it hears nobody.
+    fn cut_off(cluster: &Cluster, id: u64) {
+        for other in Self::everybody(cluster) {
+            if other != id {
+                cluster.network.cut_way(id, other);
+                cluster.network.cut_way(other, id);
+            }
+        }
+    }
+
+    fn lag(&mut self, cluster: &mut Cluster) -> bool {
+        let Some(id) = self.pick(&Self::voters(cluster)) else {
+            return false;
+        };
+        let by = Duration::from_millis(50 + self.random.below(1_500));
+        cluster.network.lag(id, by);
+        self.later(cluster, 30 * SECOND, Undo::Prompt(id));
+        true
+    }
+
+    async fn elections(&mut self, cluster: &mut Cluster) -> bool {
+        if let Some(leader) = cluster.leader() {
+            Self::cut_off(cluster, leader);
+            self.later(cluster, 10 * SECOND, Undo::Lines);
+        }
+        for _ in 0..6 + self.random.below(10) {
+            tokio::time::sleep(self.some(250 * MILLISECOND)).await;
+            if let Some(id) = self.pick(&Self::voters(cluster)) {
+                cluster.crash(id, End::PowerCut);
+                self.down.insert(id);
+                self.start(cluster, id).await;
+            }
+        }
         true
     }
 

@@ -33,20 +33,22 @@ fn spot(disk: &SimDisk, random: &mut SeededRng) -> Option<(String, u64)> {
     None
 }
 
-/// A few bits flip in one place.
+/// A few bits flip in each of some places.
 pub(super) fn rot(cluster: &Cluster, id: u64, random: &mut SeededRng) -> bool {
     let Some(machine) = cluster.machines.get(&id) else {
         return false;
     };
-    let Some((name, block)) = spot(&machine.shards, random) else {
-        return false;
-    };
-    for _ in 0..=random.below(3) {
+    let mut done = false;
+    for _ in 0..=random.below(24) {
+        let Some((name, block)) = spot(&machine.shards, random) else {
+            return done;
+        };
         let bit = random.below(8) as u8;
         let at = block + random.below(BLOCK);
         machine.shards.flip(&name, at, bit).unwrap();
+        done = true;
     }
-    true
+    done
 }
 
 /// A bit of a voter's journal flips, where something lies.

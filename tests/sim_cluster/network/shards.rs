@@ -1,7 +1,7 @@
 //! Shards over the simulated network: each step of an upload is a call, in order.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,10 +61,14 @@ impl RemoteShards {
 #[async_trait]
 impl ShardService for RemoteShards {
     async fn prepare(&self, header: ShardHeader) -> Result<Box<dyn ShardUpload>, ShardError> {
-        let open = async move |storage: Arc<StorageNode>| storage.prepare(header).await;
-        let upload = self.there(open).await?;
+        let open = async move |storage: Arc<StorageNode>| {
+            let upload = storage.prepare(header).await?;
+            Ok((upload, Arc::downgrade(&storage)))
+        };
+        let (upload, node) = self.there(open).await?;
         Ok(Box::new(RemoteUpload {
             line: self.clone(),
+            node,
             upload: Arc::new(Mutex::new(Some(upload))),
             is_broken: false,
         }))
@@ -124,10 +128,19 @@ impl ShardRebuild for RemoteShards {
 #[derive(Debug)]
 struct RemoteUpload {
     line: RemoteShards,
+    /// Where it was begun: what comes there after a new start finds nothing of it.
+    node: Weak<StorageNode>,
     /// Taken by the call that seals it; gone with this handle where nobody does.
     upload: Arc<Mutex<Option<Box<dyn ShardUpload>>>>,
     /// A step has no answer: what comes after it would be out of order.
     is_broken: bool,
+}
+
+fn begun_there(begun: &Weak<StorageNode>, storage: &Arc<StorageNode>) -> Result<(), ShardError> {
+    if Weak::ptr_eq(begun, &Arc::downgrade(storage)) {
+        return Ok(());
+    }
+    Err(unavailable("the node has started anew since"))
 }
 
 impl RemoteUpload {
@@ -144,9 +157,13 @@ impl ShardUpload for RemoteUpload {
     async fn write(&mut self, cells: &[Bytes]) -> Result<(), ShardError> {
         self.check()?;
         let (upload, cells) = (Arc::clone(&self.upload), cells.to_vec());
-        let work = async move |_: Arc<StorageNode>| match upload.lock().await.as_mut() {
-            Some(upload) => upload.write(&cells).await,
-            None => Err(ShardError::Refused("it was sealed")),
+        let node = self.node.clone();
+        let work = async move |storage: Arc<StorageNode>| {
+            begun_there(&node, &storage)?;
+            match upload.lock().await.as_mut() {
+                Some(upload) => upload.write(&cells).await,
+                None => Err(ShardError::Refused("it was sealed")),
+            }
         };
         // Until the answer is there nobody may go on.
         self.is_broken = true;
@@ -158,7 +175,9 @@ impl ShardUpload for RemoteUpload {
     async fn finish(self: Box<Self>, trailer: ShardTrailer) -> Result<ShardReceipt, ShardError> {
         self.check()?;
         let upload = Arc::clone(&self.upload);
-        let work = async move |_: Arc<StorageNode>| {
+        let node = self.node.clone();
+        let work = async move |storage: Arc<StorageNode>| {
+            begun_there(&node, &storage)?;
             let taken = upload.lock().await.take();
             match taken {
                 Some(upload) => upload.finish(trailer).await,

@@ -50,12 +50,21 @@ impl Outcome {
 
     /// What is wrong first, in one line.
     pub(crate) fn first(&self) -> &str {
-        let first = self.violations.first().and_then(|first| first.lines().next());
+        let first = self
+            .violations
+            .first()
+            .and_then(|first| first.lines().next());
         first.unwrap_or_default()
     }
 
     fn number(&self, name: &str) -> u64 {
         self.said.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// What everything that happened comes to.
+    pub(crate) fn trace(&self) -> String {
+        let trace = self.said.get("trace").and_then(Value::as_str);
+        trace.unwrap_or_default().to_owned()
     }
 
     pub(crate) fn seconds(&self) -> u64 {
@@ -124,7 +133,11 @@ impl Harvest {
     /// The sums, for people.
     pub(crate) fn lines(&self) -> Vec<String> {
         let hours = self.seconds as f64 / 3_600.0;
-        let sums: Vec<String> = self.sums.iter().map(|(name, sum)| format!("{sum} {name}")).collect();
+        let sums: Vec<String> = self
+            .sums
+            .iter()
+            .map(|(name, sum)| format!("{sum} {name}"))
+            .collect();
         let mut lines = vec![format!(
             "{} seeds, {hours:.1} simulated hours, {}",
             self.runs,
@@ -132,7 +145,10 @@ impl Harvest {
         )];
         for (group, counts) in &self.groups {
             let all: u64 = counts.values().sum();
-            let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+            let counts: Vec<String> = counts
+                .iter()
+                .map(|(name, count)| format!("{name} {count}"))
+                .collect();
             lines.push(format!("{group} {all}: {}", counts.join(", ")));
         }
         if !self.failed.is_empty() {
@@ -146,7 +162,8 @@ impl Harvest {
 mod tests {
     use super::*;
 
-    const GOOD: &str = r#"{"seed":3,"violations":[],"simulated_seconds":1800,"calls":7,"faults":{"split":2}}"#;
+    const GOOD: &str =
+        r#"{"seed":3,"violations":[],"simulated_seconds":1800,"calls":7,"faults":{"split":2}}"#;
 
     #[test]
     fn sums_what_runs_say() {

@@ -50,7 +50,8 @@ fn hunt(bench: &Bench, options: &Options, bug: &str) -> Find {
     while tried < options.seeds {
         let seeds = options.first + tried..options.first + (tried + 2).min(options.seeds);
         let outcomes: Vec<_> = std::thread::scope(|scope| {
-            let runs = seeds.map(|seed| scope.spawn(move || bench.outcome(options, seed, Some(bug))));
+            let runs =
+                seeds.map(|seed| scope.spawn(move || bench.outcome(options, seed, Some(bug))));
             let runs: Vec<_> = runs.collect();
             runs.into_iter().filter_map(|run| run.join().ok()).collect()
         });

@@ -52,7 +52,9 @@ impl Options {
     /// What every change must pass.
     pub(crate) fn short() -> Self {
         Self {
-            seeds: 12,
+            seeds: 8,
+            rounds: 1,
+            minutes: 2,
             ..Self::new()
         }
     }
@@ -66,7 +68,9 @@ impl Options {
                 "--hunt" => options.hunt = true,
                 "--calm" => options.calm = true,
                 _ => {
-                    let value = words.next().ok_or_else(|| format!("{word} wants a value"))?;
+                    let value = words
+                        .next()
+                        .ok_or_else(|| format!("{word} wants a value"))?;
                     options.set(word, value)?;
                 }
             }
@@ -81,7 +85,11 @@ impl Options {
     }
 
     fn set(&mut self, word: &str, value: &str) -> Result<(), String> {
-        let number = || value.parse::<u64>().map_err(|_| format!("{word} {value}: not a number"));
+        let number = || {
+            value
+                .parse::<u64>()
+                .map_err(|_| format!("{word} {value}: not a number"))
+        };
         match word {
             "--seed" => self.seed = Some(number()?),
             "--seeds" => self.seeds = number()?,
@@ -127,7 +135,15 @@ mod tests {
 
     #[test]
     fn a_replay_asks_for_the_same() {
-        let words = ["--seeds", "5", "--minutes", "7", "--plant", "stale-list", "--calm"];
+        let words = [
+            "--seeds",
+            "5",
+            "--minutes",
+            "7",
+            "--plant",
+            "stale-list",
+            "--calm",
+        ];
         let options = Options::parse(&words).unwrap();
         assert_eq!((options.seeds, options.minutes), (5, 7));
         let replay = options.replay(9);

@@ -135,3 +135,16 @@ fn threads_share_one_stream_and_lose_no_visit() {
     assert_eq!(alone, together);
     end();
 }
+
+#[test]
+fn points_that_a_run_needs_are_enabled_whatever_its_seed() {
+    let _turn = alone();
+    let (mut with, mut without) = (0, 0);
+    for seed in 0..40 {
+        begin_with(seed, &["snapshot-now"]);
+        with += u64::from(!firings("snapshot-now").is_empty());
+        without += u64::from(!firings("page-of-one").is_empty());
+    }
+    end();
+    assert!(with == 40 && without < 30, "{with} {without}");
+}

@@ -14,7 +14,7 @@ use crate::simulated::workload::{Kind, document, reads};
 const RUN: u64 = 100;
 
 impl Client {
-    pub(super) async fn upload_part_copy(&mut self) -> bool {
+    pub(in crate::simulated::workload) async fn upload_part_copy(&mut self) -> bool {
         let Some(upload) = self.open() else {
             return false;
         };

@@ -11,8 +11,14 @@ use crate::simulated::workload::ask::{Asked, Told};
 use crate::simulated::workload::client::Client;
 use crate::simulated::workload::{Kind, document, reads};
 
+/// Whether a part that is not the last is shorter than S3 takes.
+fn has_short_part(upload: &Open) -> bool {
+    let mut parts = upload.parts.values().rev().skip(1);
+    parts.any(|part| part.body.length() < 5 << 20)
+}
+
 impl Client {
-    pub(super) async fn upload_complete(&mut self) -> bool {
+    pub(in crate::simulated::workload) async fn upload_complete(&mut self) -> bool {
         let Some((upload, form, call)) = self.completing() else {
             return false;
         };
@@ -23,7 +29,7 @@ impl Client {
     }
 
     /// Completes while a part comes late.
-    pub(super) async fn upload_race(&mut self) -> bool {
+    pub(in crate::simulated::workload) async fn upload_race(&mut self) -> bool {
         let Some((upload, form, call)) = self.completing() else {
             return false;
         };
@@ -95,11 +101,15 @@ impl Client {
             }
             // Another part came under the number.
             (400, "InvalidPart") => self.history().keep(upload.register(), time, there()),
+            // A part with another behind it was copied from something short.
+            (400, "EntityTooSmall") if has_short_part(upload) => {
+                self.history().keep(upload.register(), time, there());
+            }
             _ => self.judge_end(upload, &when, &answer),
         }
     }
 
-    pub(super) async fn upload_abort(&mut self) -> bool {
+    pub(in crate::simulated::workload) async fn upload_abort(&mut self) -> bool {
         let Some(upload) = self.open() else {
             return false;
         };

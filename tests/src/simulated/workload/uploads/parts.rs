@@ -11,7 +11,7 @@ use crate::simulated::workload::client::Client;
 use crate::simulated::workload::{Kind, document};
 
 impl Client {
-    pub(super) async fn upload_list(&mut self) -> bool {
+    pub(in crate::simulated::workload) async fn upload_list(&mut self) -> bool {
         let Some(upload) = self.open() else {
             return false;
         };
@@ -21,7 +21,11 @@ impl Client {
     }
 
     /// Both parts that an upload may have; true if there was an answer.
-    pub(super) async fn list_parts(&mut self, upload: &Open, limit: u64) -> bool {
+    pub(in crate::simulated::workload) async fn list_parts(
+        &mut self,
+        upload: &Open,
+        limit: u64,
+    ) -> bool {
         let mut marker = 0;
         while marker < 2 {
             let call = upload.call("GET").query("max-parts", &limit.to_string());
