@@ -53,6 +53,8 @@ pub struct Options {
     pub slow: bool,
     /// Every kind of call with the same weight, instead of a drawn few.
     pub everything: bool,
+    /// Steps of all clients after which they take their time, to keep a run affordable.
+    pub brisk: u64,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             parts: true,
             slow: true,
             everything: false,
+            brisk: 3_000,
         }
     }
 }
@@ -85,6 +88,8 @@ pub struct Workload {
     slowest: Duration,
     /// Mean rest between two calls of a client.
     rest: Duration,
+    /// Steps of all clients after which they take their time.
+    brisk: u64,
 }
 
 impl Workload {
@@ -118,6 +123,7 @@ impl Workload {
                 _ => 4_200,
             }),
             rest: Duration::from_millis(20 << (2 * rng.below(5))),
+            brisk: options.brisk,
         }
     }
 }
@@ -150,6 +156,7 @@ impl Run {
         rng: &mut SeededRng,
         until: impl Fn() -> bool + Clone + Send + 'static,
     ) {
+        self.shared.start_brisk();
         let mut tasks = Vec::new();
         for name in 1..=self.shared.workload.clients {
             let rng = SeededRng::new(rng.next_u64());
@@ -211,6 +218,7 @@ impl fmt::Display for Workload {
             parts,
             slowest,
             rest,
+            brisk: _,
         } = self;
         write!(
             out,
@@ -232,31 +240,4 @@ impl fmt::Display for Workload {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seed_draws_the_same_workload_and_seeds_draw_others() {
-        let draw = |seed| {
-            let mut rng = SeededRng::new(seed);
-            Workload::draw(&mut rng, &Options::default()).to_string()
-        };
-        assert_eq!(draw(1), draw(1));
-        let drawn: std::collections::BTreeSet<String> = (0..20).map(draw).collect();
-        assert_eq!(drawn.len(), 20);
-    }
-
-    #[test]
-    fn every_workload_has_clients_names_and_calls_within_its_options() {
-        for seed in 0..200 {
-            let mut rng = SeededRng::new(seed);
-            let workload = Workload::draw(&mut rng, &Options::default());
-            assert!((6..=12).contains(&workload.clients));
-            assert!((2..=4).contains(&workload.names.len()));
-            let names: std::collections::BTreeSet<_> = workload.names.iter().collect();
-            assert_eq!(names.len(), workload.names.len());
-            assert!(workload.weights[&Kind::Put] > 0 && workload.weights[&Kind::Get] > 0);
-            assert_eq!(workload.large, 0);
-        }
-    }
-}
+mod tests;

@@ -15,6 +15,8 @@ use crate::simulated::history::{History, Register};
 
 /// Calls before the clients go on to other names.
 const CALLS_PER_GENERATION: u64 = 150;
+/// Mean rest of a client that takes its time.
+const LEISURE: Duration = Duration::from_secs(5);
 
 /// What the clients of a run share.
 pub(super) struct Shared {
@@ -28,6 +30,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct Board {
     steps: u64,
+    /// When the clients were started.
+    started: u64,
     large: u64,
     /// Uploads that nobody has seen the end of.
     pub(super) uploads: Vec<Open>,
@@ -43,6 +47,23 @@ impl Shared {
             door,
             history,
             board,
+        }
+    }
+
+    /// The clients begin, as brisk as they are.
+    pub(super) fn start_brisk(&self) {
+        let mut board = self.board();
+        board.started = board.steps;
+    }
+
+    /// The mean rest between two calls.
+    fn rest(&self) -> Duration {
+        let board = self.board();
+        let is_brisk = board.steps - board.started < self.workload.brisk;
+        if is_brisk {
+            self.workload.rest
+        } else {
+            self.workload.rest.max(LEISURE)
         }
     }
 
@@ -153,7 +174,7 @@ impl Client {
 
     /// Now nothing, now a breath, now a long while.
     async fn rest(&mut self) {
-        let mean = self.shared.workload.rest.as_millis() as u64;
+        let mean = self.shared.rest().as_millis() as u64;
         let rest = match self.rng.below(20) {
             0..=5 => 0,
             6..=18 => self.rng.below(2 * mean + 1),
