@@ -10,7 +10,7 @@ use cairn_storage_node::Damage;
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    Chunk, ClusterAnswer, GarbageAnswer, GetChunkRows, GetDebt, GetGarbage,
+    Chunk, ClusterAnswer, GarbageAnswer, GetChunkRows, GetDebt, GetGarbage, GetSessions,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -151,6 +151,22 @@ pub(crate) async fn garbage(cluster: &Cluster) -> Result<GarbageAnswer, String> 
         Kind::Garbage(garbage) => Ok(garbage),
         other => Err(format!("{other:?}")),
     }
+}
+
+/// How many sessions are open.
+pub(crate) async fn sessions(cluster: &Cluster) -> Result<u64, String> {
+    match cluster.ask(Asked::GetSessions(GetSessions {})).await? {
+        Kind::Sessions(sessions) => Ok(sessions.open.len() as u64),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// The most memory this process has had, as the kernel counts it.
+pub(crate) fn peak_memory_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let digits = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    digits.and_then(|digits| digits.parse().ok()).unwrap()
 }
 
 /// Each voter, what it has applied, and a digest of all its rows but the host's own.

@@ -149,6 +149,7 @@ async fn drive(
         observe::until_mended(cluster).await?;
         work.audit(&mut rng).await;
         stage.note(look::healed(cluster).await?);
+        stage.note(look::bounds(cluster).await?);
         stage.note(std::mem::take(&mut faults.violations));
         if stage.is_over() {
             return Ok(());
