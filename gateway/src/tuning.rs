@@ -49,8 +49,14 @@ pub(crate) const SHARD_FINISH_PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const SHARD_FINISH_GRACE: Duration = Duration::from_secs(2);
 /// Longest wait for one disk to give cells.
 pub(crate) const SHARD_READ_PATIENCE: Duration = Duration::from_secs(10);
-/// Wait for the wanted cells before the others are asked as well.
-pub(crate) const HEDGE_AFTER: Duration = Duration::from_millis(250);
+/// Wait for a disk's cells before others are asked as well, as long as little is known of the disk.
+pub(crate) const HEDGE_START: Duration = Duration::from_millis(250);
+/// The shortest such wait: below it a busy processor here looks like a slow disk there.
+pub(crate) const HEDGE_MIN: Duration = Duration::from_millis(20);
+/// The longest: a disk that limps is not waited for because it always limps.
+pub(crate) const HEDGE_MAX: Duration = Duration::from_millis(250);
+/// Answers of a disk from which on the wait is made from them.
+pub(crate) const HEDGE_SAMPLES: u32 = 32;
 /// Chunks of one upload that may be sealing while the next is written.
 pub(crate) const SEALING_CHUNKS: usize = 2;
 
