@@ -125,7 +125,16 @@ def overwrite_in_the_middle(t):
 
 
 @case("files")
-def truncate(t):
+def truncate_an_open_file(t):
+    (t.mounted / "cut").write_bytes(b"0123456789")
+    t.again()
+    with open(t.mounted / "cut", "r+b") as file:
+        file.truncate(4)
+    t.there("cut", b"0123")
+
+
+@case("files")
+def truncate_by_path(t):
     (t.mounted / "cut").write_bytes(b"0123456789")
     os.truncate(t.mounted / "cut", 4)
     t.there("cut", b"0123")

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo xtask check          fmt, clippy and the rules of the house; never writes a source file
 //! cargo xtask clients        installs the real S3 clients that the tests drive, as `test` does
+//! cargo xtask clients --accept   drives them, and writes results, REPORT.md and README's table
 //! cargo xtask test [--long]  check, then every test there is; last line `N passed, N failed, N skipped`
 //!
 //!   main ─┬─ check ── rules: pure functions over text or `cargo metadata` JSON -> Vec<Violation>
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use repository::Repository;
 
-const USAGE: &str = "usage: cargo xtask check | clients | test [--long]";
+const USAGE: &str = "usage: cargo xtask check | clients [--accept] | test [--long]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let green = match words.as_slice() {
         ["check"] => check::run(&repository),
         ["clients"] => test::install_clients(&repository),
+        ["clients", "--accept"] => test::accept_clients(&repository),
         ["test"] => test::run(&repository, test::Length::Short),
         ["test", "--long"] => test::run(&repository, test::Length::Long),
         _ => {
