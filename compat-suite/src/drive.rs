@@ -18,7 +18,9 @@ const PEER_KEYS: (&str, &str) = ("cairntestaccess", "cairn-test-secret-012345678
 /// # Errors
 /// Why nothing could be run or written.
 pub(crate) fn run(arguments: &[String]) -> Result<String, String> {
-    let given = Given::parse(arguments).map_err(|why| format!("{why}\n{USAGE}"))?;
+    let given = Given::parse(arguments)
+        .and_then(Given::absolute)
+        .map_err(|why| format!("{why}\n{USAGE}"))?;
     let peer = given
         .peer
         .then(|| Peer::moto(&given.bench.tools))
@@ -84,6 +86,28 @@ struct Given {
 }
 
 impl Given {
+    /// Runners run in folders of their own.
+    fn absolute(self) -> Result<Self, String> {
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|why| format!("{}: {why}", path.display()))
+        };
+        let Bench {
+            tools,
+            sources,
+            rust_sdks,
+            out,
+        } = &self.bench;
+        Ok(Self {
+            bench: Bench {
+                tools: absolute(tools)?,
+                sources: absolute(sources)?,
+                rust_sdks: absolute(rust_sdks)?,
+                out: absolute(out)?,
+            },
+            ..self
+        })
+    }
+
     fn parse(arguments: &[String]) -> Result<Self, String> {
         let (mut tools, mut sources, mut sdks, mut out) = (None, None, None, None);
         let (mut peer, mut only) = (false, Vec::new());

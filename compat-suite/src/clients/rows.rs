@@ -145,8 +145,20 @@ pub fn read(text: &str) -> Result<Vec<Row>, String> {
         .collect()
 }
 
-/// A reason in one line, without what differs from run to run: ids, ports, times.
+/// How much of a reason is kept.
+const WHY_LEN: usize = 200;
+
+/// A reason in one short line of text, without what differs from run to run: ids, ports, times.
 fn steady(text: &str) -> String {
+    let plain = |letter: char| {
+        let strange = letter.is_control() && !letter.is_whitespace();
+        if strange || letter == char::REPLACEMENT_CHARACTER {
+            '…'
+        } else {
+            letter
+        }
+    };
+    let text: String = text.chars().map(plain).collect();
     let words: Vec<&str> = text.split_whitespace().collect();
     let mut steady = String::new();
     let mut run = String::new();
@@ -165,7 +177,7 @@ fn steady(text: &str) -> String {
         run.clear();
         steady.push(letter);
     }
-    steady.trim_end().to_owned()
+    steady.trim_end().chars().take(WHY_LEN).collect()
 }
 
 #[cfg(test)]
@@ -212,5 +224,7 @@ passed 1 of 2"#;
         assert_eq!(steady("at 127.0.0.1:39211/b  x"), "at 127.0.0.1:…/b x");
         assert_eq!(steady("curl-0a1b2c3d4e5f/k: 404"), "curl-…/k: 404");
         assert_eq!(steady("a feedface added 200000"), "a feedface added 200000");
+        assert_eq!(steady("a\u{1}\u{fffd}b\nc"), "a……b c");
+        assert_eq!(steady(&"ghi ".repeat(99)).chars().count(), WHY_LEN);
     }
 }
