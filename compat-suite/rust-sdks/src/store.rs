@@ -51,7 +51,11 @@ impl Subject {
         let url = store
             .signed_url(reqwest::Method::PUT, &root, Duration::from_secs(60))
             .await?;
-        let made = http.put(url.as_str()).send().await?;
+        let made = http
+            .put(url.as_str())
+            .header("content-length", 0)
+            .send()
+            .await?;
         expect(made.status().as_u16(), 200)?;
         Ok(Self {
             store,

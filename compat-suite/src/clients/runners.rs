@@ -146,7 +146,10 @@ impl Bench {
         std::thread::scope(|scope| {
             for _ in 0..AT_ONCE {
                 scope.spawn(|| {
-                    while let Some(runner) = locked(&queue).next() {
+                    loop {
+                        // The queue is free again before the runner starts.
+                        let next = locked(&queue).next();
+                        let Some(runner) = next else { return };
                         let rows = self.play(runner, order);
                         locked(&done).push((runner.client, rows));
                     }
