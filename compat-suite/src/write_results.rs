@@ -71,6 +71,9 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))
 }
 
+/// Files and their texts; or what is wrong with the results.
+type Pages = Result<Vec<(PathBuf, String)>, Vec<String>>;
+
 #[derive(Debug)]
 struct Given {
     root: PathBuf,
@@ -138,8 +141,7 @@ impl Given {
     }
 
     /// Each file that is written from the results, with its text; or why none can be.
-    #[allow(clippy::type_complexity, reason = "said once")]
-    fn pages(&self) -> Result<Result<Vec<(PathBuf, String)>, Vec<String>>, String> {
+    fn pages(&self) -> Result<Pages, String> {
         let reasons = self.root.join("compat-suite/reasons.toml");
         let read_reasons =
             || Reasons::parse(&read(&reasons)?).map_err(|why| format!("reasons.toml: {why}"));

@@ -1,9 +1,9 @@
 //! What became of one case with one client.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// How a case ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// As AWS documents it.

@@ -219,12 +219,12 @@ impl Clients {
         }
         let mut text = String::new();
         for ((only_here, why), names) in &groups {
-            let where_ = if *only_here {
+            let place = if *only_here {
                 "Passes here alone"
             } else {
                 "Passes there alone"
             };
-            text.push_str(&format!("{where_}: {why}\n\n"));
+            text.push_str(&format!("{place}: {why}\n\n"));
             names
                 .iter()
                 .for_each(|name| text.push_str(&format!("- `{name}`\n")));

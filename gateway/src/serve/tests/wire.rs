@@ -290,7 +290,7 @@ async fn an_answer_without_continue_ends_the_connection() {
     let empty = "content-length: 0\r\nexpect: 100-Continue\r\n";
     for (path, body, framing, status) in [
         ("/nowhere/key", b"abc".as_slice(), announced, 404),
-        ("/bucket/key", b"", empty, 200),
+        ("/bucket/key", b"".as_slice(), empty, 200),
     ] {
         let head = served.head(&Method::PUT, path, body, framing);
         let (heard, closed) = say(&served, format!("{head}{LIVE}").as_bytes()).await;
