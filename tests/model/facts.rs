@@ -96,7 +96,9 @@ impl Facts {
 
     fn take_object(&mut self, key: &Bytes, value: &Bytes) {
         let (key, row) = read::<ObjectKey>(key, value);
-        let name = Key::ALL.into_iter().find(|one| one.name().as_bytes() == key.key);
+        let name = Key::ALL
+            .into_iter()
+            .find(|one| one.name().as_bytes() == key.key);
         let bit = name.map(Key::bit).unwrap();
         assert_eq!(self.keys & bit, 0, "two versions of one key");
         self.keys |= bit;
@@ -150,11 +152,19 @@ impl fmt::Display for Facts {
             write!(out, ", {}", key.name())?;
         }
         if let Some(chunk) = &self.chunk {
-            write!(out, ", chunk {} {:?}({})", chunk.writing, chunk.state, chunk.refs)?;
+            write!(
+                out,
+                ", chunk {} {:?}({})",
+                chunk.writing, chunk.state, chunk.refs
+            )?;
             write!(out, "{}", if chunk.suspect { " suspect" } else { "" })?;
         }
         for one in &self.condemned {
-            let state = if one.deleting { "deleting" } else { "condemned" };
+            let state = if one.deleting {
+                "deleting"
+            } else {
+                "condemned"
+            };
             write!(out, ", {} {state}({})", one.writing, one.epoch)?;
         }
         if self.pins > 0 {

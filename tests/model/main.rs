@@ -15,6 +15,10 @@
 //! the loss that the rule prevents. `docs/simulation-model.md` states the bounds.
 
 #![expect(
+    clippy::print_stdout,
+    reason = "what a search saw, for who asks with --nocapture"
+)]
+#![expect(
     clippy::unwrap_used,
     reason = "a crate of tests: a surprise is a failure"
 )]

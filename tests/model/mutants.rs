@@ -43,28 +43,19 @@ fn without_the_session_gate_the_model_finds_a_reader_without_its_chunk() {
 
 #[test]
 fn without_the_pin_gate_the_model_finds_a_slow_reader_without_its_chunk() {
-    let bounds = Bounds {
-        moves: 1,
-        ..USUAL
-    };
+    let bounds = Bounds { moves: 1, ..USUAL };
     find(Without::PinGate, Rule::ReaderGone, bounds);
 }
 
 #[test]
 fn without_pinning_from_an_open_session_the_model_finds_a_slow_reader_without_its_chunk() {
-    let bounds = Bounds {
-        moves: 1,
-        ..USUAL
-    };
+    let bounds = Bounds { moves: 1, ..USUAL };
     find(Without::PinsFromOpenSessions, Rule::ReaderGone, bounds);
 }
 
 #[test]
 fn without_pinning_before_leaving_the_model_finds_a_slow_reader_without_its_chunk() {
-    let bounds = Bounds {
-        moves: 1,
-        ..USUAL
-    };
+    let bounds = Bounds { moves: 1, ..USUAL };
     find(Without::PinningBeforeLeaving, Rule::ReaderGone, bounds);
 }
 

@@ -221,11 +221,19 @@ impl Replica {
     pub(crate) fn ask(&self, rows: Rows, asked: Asked) -> Kind {
         let numbers = self.stores.get(index(rows.0)).unwrap();
         let query = Query { query: Some(asked) };
-        query::answer(&self.view(numbers), query).unwrap().answer.unwrap()
+        query::answer(&self.view(numbers), query)
+            .unwrap()
+            .answer
+            .unwrap()
     }
 
     fn view(&self, numbers: &[u32]) -> Seen {
-        Seen(numbers.iter().map(|number| self.row(*number).clone()).collect())
+        Seen(
+            numbers
+                .iter()
+                .map(|number| self.row(*number).clone())
+                .collect(),
+        )
     }
 
     fn row(&self, number: u32) -> &Row {
@@ -361,8 +369,13 @@ impl Seen {
 
 impl View for Seen {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let place = self.0.binary_search_by(|(other, _)| other.as_ref().cmp(key));
-        Ok(place.ok().and_then(|place| self.0.get(place)).map(|(_, value)| value.clone()))
+        let place = self
+            .0
+            .binary_search_by(|(other, _)| other.as_ref().cmp(key));
+        Ok(place
+            .ok()
+            .and_then(|place| self.0.get(place))
+            .map(|(_, value)| value.clone()))
     }
 
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan<'_> {

@@ -76,11 +76,17 @@ pub(crate) fn broken(world: &mut World, state: &State) -> Vec<Rule> {
     if facts.keys != state.keys {
         broken.push(Rule::KeyWrong);
     }
-    let counted = facts.chunk.map_or((0, false), |chunk| (chunk.refs, chunk.state == ChunkState::Live));
+    let counted = facts.chunk.map_or((0, false), |chunk| {
+        (chunk.refs, chunk.state == ChunkState::Live)
+    });
     if counted != (facts.references, facts.references > 0) {
         broken.push(Rule::Miscounted);
     }
-    if facts.condemned.iter().any(|one| facts.live() == Some(one.writing)) {
+    if facts
+        .condemned
+        .iter()
+        .any(|one| facts.live() == Some(one.writing))
+    {
         broken.push(Rule::LiveCondemned);
     }
     if state.broken != Some(Rule::Halted) && wants_settling(world) {
@@ -91,5 +97,8 @@ pub(crate) fn broken(world: &mut World, state: &State) -> Vec<Rule> {
 }
 
 fn wants_settling(world: &World) -> bool {
-    world.bounds.wanted.is_none_or(|wanted| wanted == Rule::Garbage)
+    world
+        .bounds
+        .wanted
+        .is_none_or(|wanted| wanted == Rule::Garbage)
 }

@@ -112,7 +112,9 @@ pub(crate) enum Verb {
     Claim(Key),
     Delete(Key),
     /// Hold the chunk here for a read begun in an older session.
-    Pin { from: u8 },
+    Pin {
+        from: u8,
+    },
     /// A read failed on a writing.
     Suspect(Writing),
 }
@@ -295,8 +297,12 @@ impl fmt::Display for Say {
             Self::Begin => write!(out, "BeginSession"),
             Self::End(target) => write!(out, "EndSession {target}"),
             Self::Ask(request) => write!(out, "{request}"),
-            Self::BeginDelete(epoch, writing) => write!(out, "BeginDelete {writing} of epoch {epoch}"),
-            Self::FinishDelete(epoch, writing) => write!(out, "FinishDelete {writing} of epoch {epoch}"),
+            Self::BeginDelete(epoch, writing) => {
+                write!(out, "BeginDelete {writing} of epoch {epoch}")
+            }
+            Self::FinishDelete(epoch, writing) => {
+                write!(out, "FinishDelete {writing} of epoch {epoch}")
+            }
             Self::Judge(writing) => write!(out, "JudgeOrphans {writing}"),
         }
     }

@@ -60,7 +60,9 @@ impl World {
 
     /// One round of the planner; `None` where the state machine halts.
     fn round(&mut self, mut rows: Rows, mut shards: u16) -> Option<(Rows, u16)> {
-        let Kind::Garbage(work) = self.replica.ask(rows, Asked::GetGarbage(GetGarbage { limit: 100 }))
+        let Kind::Garbage(work) = self
+            .replica
+            .ask(rows, Asked::GetGarbage(GetGarbage { limit: 100 }))
         else {
             unreachable!("another answer than asked");
         };
@@ -92,7 +94,9 @@ impl World {
             .collect();
         let chunks = vec![chunk_key()];
         let sessions = self.replica.ask(rows, Asked::GetSessions(GetSessions {}));
-        let chunks = self.replica.ask(rows, Asked::GetChunks(GetChunks { chunks }));
+        let chunks = self
+            .replica
+            .ask(rows, Asked::GetChunks(GetChunks { chunks }));
         let (Kind::Sessions(sessions), Kind::Chunks(chunks)) = (sessions, chunks) else {
             unreachable!("another answer than asked");
         };
@@ -108,7 +112,9 @@ impl World {
     }
 
     fn order(&mut self, rows: Rows, command: Command) -> Option<Rows> {
-        self.replica.apply(rows, &entry(command)).map(|done| done.rows)
+        self.replica
+            .apply(rows, &entry(command))
+            .map(|done| done.rows)
     }
 }
 

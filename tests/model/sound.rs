@@ -24,7 +24,10 @@ fn sound(bounds: Bounds, landmarks: &[&str]) {
     }
     assert!(explored.complete);
     for landmark in landmarks {
-        assert!(explored.landmarks.contains(landmark), "never seen: {landmark}");
+        assert!(
+            explored.landmarks.contains(landmark),
+            "never seen: {landmark}"
+        );
     }
 }
 

@@ -71,7 +71,12 @@ impl Without {
                 Verb::Put(_, writing) if writing.session() != request.session => {
                     let session = writing.session();
                     let operation = 10 * request.session + request.operation;
-                    Say::Ask(Request { session, operation, ..request }).entry()
+                    Say::Ask(Request {
+                        session,
+                        operation,
+                        ..request
+                    })
+                    .entry()
                 }
                 _ => say.entry(),
             },
@@ -81,7 +86,9 @@ impl Without {
 
     /// Rows as apply gets to see them, sorted by key as they came.
     pub(crate) fn blind(self, entry: &Entry, rows: &mut Vec<(Bytes, Bytes)>) {
-        let Some(command) = &entry.command else { return };
+        let Some(command) = &entry.command else {
+            return;
+        };
         let is_put = matches!(command, Command::PutObject(_));
         let is_begin_delete = matches!(command, Command::BeginDelete(_));
         let is_judge = matches!(command, Command::JudgeOrphans(_));
@@ -120,7 +127,10 @@ fn claims(command: &Command) -> bool {
     let Command::PutObject(put) = command else {
         return false;
     };
-    let place = put.content.as_ref().and_then(|content| content.place.as_ref());
+    let place = put
+        .content
+        .as_ref()
+        .and_then(|content| content.place.as_ref());
     matches!(place, Some(Place::Extents(list)) if list.extents.iter().any(|one| one.claim() == Claim::Fit))
 }
 

@@ -79,7 +79,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        assert!(bounds.writers.iter().all(|requests| *requests <= OPERATIONS) && bounds.strays <= 2);
+        assert!(
+            bounds
+                .writers
+                .iter()
+                .all(|requests| *requests <= OPERATIONS)
+                && bounds.strays <= 2
+        );
         Self {
             bounds,
             replica: Replica::new(bounds.without),
@@ -167,7 +173,9 @@ impl State {
             Some(Say::Ask(request)) => Some(*request),
             _ => None,
         });
-        let repeated = asked.chain(strays).fold(0, |mask, one| mask | request_bit(one));
+        let repeated = asked
+            .chain(strays)
+            .fold(0, |mask, one| mask | request_bit(one));
         self.decided &= repeated;
     }
 
@@ -230,7 +238,9 @@ impl Model for World {
     fn check(&mut self, state: &State) -> Result<(), String> {
         let broken = rules::broken(self, state);
         let wanted = self.bounds.wanted;
-        let found = broken.into_iter().find(|rule| wanted.is_none_or(|wanted| wanted == *rule));
+        let found = broken
+            .into_iter()
+            .find(|rule| wanted.is_none_or(|wanted| wanted == *rule));
         found.map_or(Ok(()), |rule| Err(rule.to_string()))
     }
 
@@ -241,16 +251,32 @@ impl Model for World {
         let both = facts.keys == Key::A.bit() | Key::B.bit();
         let marks = [
             (both, "two references"),
-            (facts.live().is_some() && !facts.condemned.is_empty(), "one writing kept, one condemned"),
+            (
+                facts.live().is_some() && !facts.condemned.is_empty(),
+                "one writing kept, one condemned",
+            ),
             (state.done != 0, "a node deleted"),
-            (state.done != 0 && facts.live().is_some(), "a put during a deletion"),
+            (
+                state.done != 0 && facts.live().is_some(),
+                "a put during a deletion",
+            ),
             (state.late & state.shards != 0, "a late delete about to hit"),
             (Writing::all_in(state.shards).any(orphan), "an orphan"),
             (facts.pins > 0, "a pin"),
-            (facts.live().is_some_and(|live| state.rotten & live.bit() != 0), "rot under a key"),
+            (
+                facts
+                    .live()
+                    .is_some_and(|live| state.rotten & live.bit() != 0),
+                "rot under a key",
+            ),
             (facts.chunk.is_some_and(|chunk| chunk.suspect), "a suspect"),
         ];
-        seen.extend(marks.iter().filter(|(is_so, _)| *is_so).map(|(_, mark)| mark));
+        seen.extend(
+            marks
+                .iter()
+                .filter(|(is_so, _)| *is_so)
+                .map(|(_, mark)| mark),
+        );
         seen.extend(self.replica.refusals());
     }
 

@@ -98,8 +98,12 @@ impl fmt::Display for Step {
             Self::Commits(say) => write!(out, "{say} is committed"),
             Self::GivesUp(say) => write!(out, "gives up {say}, which is still on its way"),
             Self::NodeDeletes(writing) => write!(out, "has the node delete {writing}"),
-            Self::NodeDeletesLate(writing) => write!(out, "an old order to delete {writing} arrives"),
-            Self::NodeSweeps(writing) => write!(out, "the node finds no row for {writing} and deletes it"),
+            Self::NodeDeletesLate(writing) => {
+                write!(out, "an old order to delete {writing} arrives")
+            }
+            Self::NodeSweeps(writing) => {
+                write!(out, "the node finds no row for {writing} and deletes it")
+            }
         }
     }
 }

@@ -131,7 +131,12 @@ impl World {
             Phase::Holding(writing) => self.hold(state, writing, out),
             Phase::Moving(writing) => self.pin(state, writing, out),
         }
-        take(out, Step::Crashes, state, Reader::new(reader.reads, reader.moves));
+        take(
+            out,
+            Step::Crashes,
+            state,
+            Reader::new(reader.reads, reader.moves),
+        );
     }
 
     fn enter(&mut self, state: &State, phase: Phase, out: &mut Successors) {
@@ -258,9 +263,14 @@ impl fmt::Display for Step {
             Self::ReadsRow(writing) => write!(out, "reads the chunk row, which names {writing}"),
             Self::Suspects(writing) => write!(out, "finds {writing} bad and marks it"),
             Self::BeginsNewer(session) => write!(out, "begins session {session} to move to it"),
-            Self::Pins(session, told) => write!(out, "pins the chunk in session {session}: {told:?}"),
+            Self::Pins(session, told) => {
+                write!(out, "pins the chunk in session {session}: {told:?}")
+            }
             Self::PinsUnanswered(session) => {
-                write!(out, "pins the chunk in session {session}, the answer is lost")
+                write!(
+                    out,
+                    "pins the chunk in session {session}, the answer is lost"
+                )
             }
             Self::ReadsOn => write!(out, "gives up its pin, which is still on its way"),
             Self::Ends => write!(out, "has read all"),
