@@ -9,6 +9,7 @@
 //! socket is wrapped in a [`Connection`](connection::Connection) that limits what hyper does not.
 
 mod connection;
+mod expectation;
 mod framing;
 mod http2;
 mod protocol;

@@ -26,7 +26,8 @@ impl CopySource {
     }
 
     /// Reads `/bucket/key?versionId=id`: the first slash may be missing, the name is split before
-    /// it is decoded and decoded once.
+    /// it is decoded and decoded once. A `+` is a space, as AWS has it (aws-cli issue 614) and
+    /// s5cmd writes it.
     ///
     /// # Errors
     /// As [`CopySource::from_head`].
@@ -52,7 +53,7 @@ impl CopySource {
         let bucket = BucketName::parse(&uri::decode(bucket, false)?)?;
         Ok(Self {
             bucket,
-            key: ObjectKey::parse(uri::decode(key, false)?)?,
+            key: ObjectKey::parse(uri::decode(key, true)?)?,
             version_id,
         })
     }
@@ -86,9 +87,9 @@ mod tests {
 
     #[test]
     fn both_spellings_and_versions_are_read() {
-        let source = CopySource::parse("/abc/a%2Fb%20c+d?versionId=v%2B1").unwrap();
+        let source = CopySource::parse("/abc/a%2Fb%20c+d%2B?versionId=v%2B1").unwrap();
         assert_eq!(source.bucket.as_str(), "abc");
-        assert_eq!(source.key.as_str(), "a/b c+d");
+        assert_eq!(source.key.as_str(), "a/b c d+");
         assert_eq!(source.version_id.as_deref(), Some("v+1"));
         assert_eq!(
             CopySource::parse("abc/%2541?x").unwrap().key.as_str(),

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::Exchange;
+use super::expectation::{self, Announced, Came};
 use super::http2::Pace;
 use crate::gateway::Gateway;
 use crate::{app, tuning};
@@ -52,7 +53,7 @@ impl Line {
                 let message = "This port speaks HTTPS, and the request came over plain HTTP.";
                 self.close(&request, message)
             }
-            None => self.respond(request).await,
+            None => self.respond_in_turn(request).await,
         };
         response.map(|body| Answer {
             body,
@@ -90,7 +91,22 @@ impl Line {
         })
     }
 
-    async fn respond(&self, mut request: Request<Incoming>) -> Response<Body> {
+    /// Answers a request that others may follow on its connection.
+    async fn respond_in_turn(&self, request: Request<Incoming>) -> Response<Body> {
+        if !expectation::is_stated(&request) {
+            return self.respond(request).await;
+        }
+        let came = Came::default();
+        let request = request.map(|body| Announced::new(body, came.clone()));
+        let response = self.respond(request).await;
+        if came.any() { response } else { closing(response) }
+    }
+
+    async fn respond<B>(&self, mut request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         if self.port == Port::Secure {
             request.extensions_mut().insert(app::Secure);
         }
@@ -100,11 +116,15 @@ impl Line {
     /// Refuses a request after which the connection cannot go on.
     fn close(&self, request: &Request<Incoming>, message: &'static str) -> Response<Body> {
         let refused = S3Error::because(Code::BadRequest, message);
-        let mut response = app::refuse(&self.gateway.inner, request, &refused);
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-        response
+        closing(app::refuse(&self.gateway.inner, request, &refused))
     }
+}
+
+/// The last answer on its connection.
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
 }
 
 /// Something else in the place of a path, as CONNECT has it: nothing is connected here.

@@ -280,6 +280,29 @@ async fn an_expectation_that_is_not_known_is_passed_over() {
     }
 }
 
+/// A client that was told a final status sends no body it had only announced. What it says next on
+/// the same connection would be taken for that body; and old botocore, not told to close, takes the
+/// status for that of its next request.
+#[tokio::test]
+async fn an_answer_without_continue_ends_the_connection() {
+    let served = served(1, 0).await;
+    let announced = "content-length: 3\r\nexpect: 100-continue\r\n";
+    let empty = "content-length: 0\r\nexpect: 100-Continue\r\n";
+    for (path, body, framing, status) in [
+        ("/nowhere/key", b"abc".as_slice(), announced, 404),
+        ("/bucket/key", b"".as_slice(), empty, 200),
+    ] {
+        let head = served.head(&Method::PUT, path, body, framing);
+        let (heard, closed) = say(&served, format!("{head}{LIVE}").as_bytes()).await;
+        assert_eq!(statuses(&heard), [status], "{heard}");
+        assert!(heard.contains("\r\nconnection: close\r\n") && closed, "{heard}");
+    }
+    let head = served.head(&Method::PUT, "/bucket/key", b"abc", announced);
+    let (heard, _) = say(&served, format!("{head}abc{LIVE}").as_bytes()).await;
+    assert_eq!(statuses(&heard), [100, 200, 200], "{heard}");
+    assert!(!heard.contains("connection: close"), "{heard}");
+}
+
 #[tokio::test]
 async fn a_body_that_trickles_is_408_and_the_end() {
     let served = served(1, 0).await;
