@@ -21,7 +21,6 @@ mod server;
 mod signals;
 mod storage_node;
 mod token;
-mod upkeep;
 mod users;
 
 use std::process::ExitCode;

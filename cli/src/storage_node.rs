@@ -19,7 +19,7 @@ use cairn_metadata::{Metadata, Planner};
 use cairn_model::NodeId;
 use cairn_rpc::MetadataService;
 use cairn_rpc::quic::{Dispatcher, HeartbeatHandler, MetadataHandler, Role, Roles, ShardHandler};
-use cairn_storage_node::{Rebuilder, StorageNode};
+use cairn_storage_node::{Rebuilder, StorageNode, upkeep};
 use cairn_wire::frame::FrameType;
 use cairn_world::real::{OsEntropy, RealClock};
 use tokio::sync::watch;
@@ -32,7 +32,7 @@ use crate::member::{
     ConsensusHandler, Door, GROUP, LateDiskLines, Member, RaftLines, Roster, World, join,
 };
 use crate::signals::Signals;
-use crate::{Fatal, console, houses, upkeep};
+use crate::{Fatal, console, houses};
 
 pub(crate) use founding::make_token;
 

@@ -2,7 +2,7 @@
 
 use crate::checksums::{Algorithm, sha256_hex};
 use crate::sigv4::{Credentials, Scope, Signed, Signer, encode_path, encode_query};
-use crate::timestamp::amz_date;
+use crate::timestamp::{amz_date, amz_date_at};
 
 /// How the body is signed and framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,8 +114,31 @@ impl Call {
     /// The bytes of this request for `authority`, signed now.
     #[must_use]
     pub fn encode(&self, authority: &str, credentials: &Credentials, region: &str) -> Encoded {
+        self.encode_in(amz_date(self.clock_ahead), authority, credentials, region)
+    }
+
+    /// The same, signed at `unix_secs` (and [`Call::clock_ahead`]): the machine's clock is not read.
+    #[must_use]
+    pub fn encode_at(
+        &self,
+        unix_secs: i64,
+        authority: &str,
+        credentials: &Credentials,
+        region: &str,
+    ) -> Encoded {
+        let amz_date = amz_date_at(unix_secs.saturating_add(self.clock_ahead));
+        self.encode_in(amz_date, authority, credentials, region)
+    }
+
+    fn encode_in(
+        &self,
+        amz_date: String,
+        authority: &str,
+        credentials: &Credentials,
+        region: &str,
+    ) -> Encoded {
         let scope = Scope {
-            amz_date: amz_date(self.clock_ahead),
+            amz_date,
             region: region.to_owned(),
         };
         let signer = Signer::new(credentials, scope.clone());
@@ -354,6 +377,27 @@ mod tests {
         assert!(head.contains("content-length: 3\r\n") && head.contains(&sha256_hex(b"abc")));
         assert!(head.contains("SignedHeaders=host;x-amz-content-sha256;x-amz-date, "));
         assert_eq!(body, "abc");
+    }
+
+    #[test]
+    fn a_call_signed_at_a_moment_is_the_same_whenever_it_is_made() {
+        let credentials = Credentials {
+            access_key: "A".into(),
+            secret_key: "S".into(),
+        };
+        let mut call = Call::new("GET", "b/k");
+        let head = |call: &Call| {
+            let encoded = call.encode_at(1_767_225_600, "h", &credentials, "us-east-1");
+            String::from_utf8(encoded.head).unwrap()
+        };
+        let first = head(&call);
+        assert!(
+            first.contains("x-amz-date: 20260101T000000Z\r\n"),
+            "{first}"
+        );
+        assert_eq!(head(&call), first);
+        call.clock_ahead = -1;
+        assert!(head(&call).contains("x-amz-date: 20251231T235959Z\r\n"));
     }
 
     #[test]

@@ -14,6 +14,14 @@ pub fn amz_date(ahead: i64) -> String {
     moment.format(AMZ_DATE).unwrap_or_default()
 }
 
+/// The same of a moment, in seconds since 1970; empty for one that no calendar has.
+#[must_use]
+pub fn amz_date_at(unix_secs: i64) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp(unix_secs).ok();
+    let text = moment.and_then(|moment| moment.format(AMZ_DATE).ok());
+    text.unwrap_or_default()
+}
+
 /// `2026-11-20`: the day of a moment, in UTC.
 #[must_use]
 pub fn day(moment: std::time::SystemTime) -> String {

@@ -18,6 +18,7 @@ use cairn_model::limits;
 use cairn_store::{Batch, StoreError, View};
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::{Entry, Refusal, Reply};
+use cairn_world::{Bug, planted};
 use prost::Message as _;
 
 use crate::keyspace::RowError;
@@ -159,10 +160,13 @@ fn apply_entry(txn: &mut Transaction<'_>, bytes: &Bytes) -> Result<Reply, ApplyE
     };
     let outcome = OutcomeKey { session, operation };
     if session != 0 {
-        if txn.get(&SessionKey(session))?.is_none_or(|row| row.ended) {
+        let ended = txn.get(&SessionKey(session))?.is_none_or(|row| row.ended);
+        if ended && !planted(Bug::EndedSessionAccepted) {
             return Ok(refusal_reply(Refusal::SessionEnded, ""));
         }
-        if let Some(known) = txn.get(&outcome)? {
+        if let Some(known) = txn.get(&outcome)?
+            && !planted(Bug::OutcomesForgotten)
+        {
             return Ok(known);
         }
     }

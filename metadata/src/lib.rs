@@ -5,6 +5,7 @@
 //!   |-- apply     entry -> row changes + reply        pure
 //!   |-- query     query + view -> answer              pure
 //!   |-- keyspace  every key kind                      pure
+//!   |-- mark      counts every row, says what differs pure
 //!   |-- planner   what the leader does by itself      plan pure, loop thin
 //!   `-- raft      host: openraft over journal, store generations, snapshots
 //! ```
@@ -14,6 +15,7 @@
 pub mod apply;
 pub mod journal;
 pub mod keyspace;
+pub mod mark;
 pub mod planner;
 pub mod query;
 pub mod raft;

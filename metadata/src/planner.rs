@@ -10,6 +10,7 @@
 //!  inventory   ──> unknown, twice ───────────> JudgeOrphans
 //!  GetCluster  ──> no table, enough disks ───> PlaceTable
 //!  repair.rs   ──> debt, suspects, moves; beside this loop, which it must not hold up
+//!  marking.rs  ──> every row, once a day; only tells
 //! ```
 
 use std::collections::BTreeSet;
@@ -26,14 +27,17 @@ use cairn_wire::metadata::{
     ChunkKey, ClusterAnswer, Condemned, EndSession, FinishDelete, GarbageAnswer, GetChunks,
     GetCluster, GetGarbage, GetSessions, Query,
 };
+use cairn_world::buggify;
 use tokio::sync::watch;
 
 use crate::service::Metadata;
+use marking::Marking;
 use orphans::{Suspects, Writing};
 use repair::Repair;
 
 pub mod garbage;
 pub mod leases;
+mod marking;
 pub mod moves;
 pub mod orders;
 pub mod orphans;
@@ -85,7 +89,12 @@ impl Planner {
         let service: Arc<dyn MetadataService> = Arc::clone(&self.metadata) as _;
         let clock = Arc::clone(metadata.clock());
         let repair = Repair::new(service, Arc::clone(&self.disks), clock);
-        tokio::join!(self.keep_house(stop.clone()), repair.run(metadata, stop));
+        let marking = Marking::new(Arc::clone(&metadata));
+        tokio::join!(
+            self.keep_house(stop.clone()),
+            marking.run(stop.clone()),
+            repair.run(metadata, stop)
+        );
     }
 
     async fn keep_house(mut self, mut stop: watch::Receiver<bool>) {
@@ -104,11 +113,14 @@ impl Planner {
                 if let Err(error) = self.place().await {
                     tracing::warn!(%error, "the first table could not be placed, it will be tried again");
                 }
-                if self.metadata.clock().monotonic() >= self.orphans_due {
+                let due = self.metadata.clock().monotonic() >= self.orphans_due;
+                if due {
                     self.orphans_due += ORPHANS_EVERY;
-                    if let Err(error) = self.judge_orphans().await {
-                        tracing::warn!(%error, "the look for orphans failed, it will be tried again");
-                    }
+                }
+                if (due || buggify("orphans-early"))
+                    && let Err(error) = self.judge_orphans().await
+                {
+                    tracing::warn!(%error, "the look for orphans failed, it will be tried again");
                 }
             }
             let pause = self
@@ -128,17 +140,18 @@ impl Planner {
     /// The metadata's; the round is simply tried again.
     pub async fn round(&self) -> Result<bool, MetadataError> {
         self.expire_sessions().await?;
-        let Kind::Garbage(work) = self
-            .ask(Asked::GetGarbage(GetGarbage { limit: ROUND }))
-            .await?
-        else {
+        let limit = if buggify("garbage-one-row") { 1 } else { ROUND };
+        let Kind::Garbage(work) = self.ask(Asked::GetGarbage(GetGarbage { limit })).await? else {
             return Err(MetadataError::Refused("another answer than asked"));
         };
         let mut commands = garbage::plan(&work);
         let now_ms = self.metadata.clock().wall();
         commands.extend(work.leases.and_then(|due| leases::plan(&due, now_ms)));
-        let mut busy = !commands.is_empty();
+        let mut busy = !commands.is_empty() || buggify("garbage-round-repeats");
         for command in commands {
+            if buggify("garbage-round-cut-short") {
+                return Ok(true);
+            }
             self.metadata.propose(0, 0, command).await?;
         }
         busy |= self.delete(work).await?;
@@ -182,7 +195,12 @@ impl Planner {
             };
             let mut after = None;
             loop {
-                let page = match route.inventory.inventory(disk, after, INVENTORY_PAGE).await {
+                let limit = if buggify("inventory-page-of-one") {
+                    1
+                } else {
+                    INVENTORY_PAGE
+                };
+                let page = match route.inventory.inventory(disk, after, limit).await {
                     Ok(page) => page,
                     Err(error) => {
                         tracing::warn!(%disk, %error, "no inventory of this disk");

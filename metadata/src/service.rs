@@ -15,9 +15,9 @@ use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    Answer, DiskStatus, Entry, GetMembers, MembersAnswer, Query, Reply, StatusAnswer,
+    Answer, DiskStatus, Entry, GetMembers, MarkStatus, MembersAnswer, Query, Reply, StatusAnswer,
 };
-use cairn_world::Clock;
+use cairn_world::{Bug, Clock, buggify, planted};
 use prost::Message as _;
 
 use crate::apply;
@@ -64,6 +64,7 @@ pub struct Metadata {
     /// When each session was last heard of, on the monotonic face.
     heard: Mutex<BTreeMap<u64, Duration>>,
     reports: Reports,
+    marked: Mutex<Option<MarkStatus>>,
 }
 
 impl std::fmt::Debug for Metadata {
@@ -81,6 +82,7 @@ impl Metadata {
             clock,
             heard: Mutex::new(BTreeMap::new()),
             reports: Reports::default(),
+            marked: Mutex::default(),
         }
     }
 
@@ -102,7 +104,22 @@ impl Metadata {
     fn status(&self) -> StatusAnswer {
         let leader = self.host.metrics().leader;
         let now = self.clock.monotonic();
-        self.reports.answer(self.host.members(), leader, now)
+        let heard = self.reports.answer(self.host.members(), leader, now);
+        StatusAnswer {
+            mark: self.mark_status(),
+            ..heard
+        }
+    }
+
+    /// The last full mark that this replica finished, as leader, since it was started.
+    #[must_use]
+    pub fn mark_status(&self) -> Option<MarkStatus> {
+        *self.marked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A full mark is finished.
+    pub(crate) fn note_mark(&self, status: MarkStatus) {
+        *self.marked.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
     }
 
     /// Nodes and disks as far as this replica has applied them: for a voter that must know its peers
@@ -178,6 +195,27 @@ impl Metadata {
     }
 }
 
+/// What a replica may say at any time: nothing was done.
+fn not_now() -> MetadataError {
+    MetadataError::Unavailable("not now".into())
+}
+
+fn query_error(error: QueryError) -> MetadataError {
+    match error {
+        QueryError::Malformed(what) => MetadataError::Refused(what),
+        QueryError::Store(error) => MetadataError::Unavailable(error.to_string()),
+    }
+}
+
+/// Whether a planted bug answers this from whatever is applied here.
+fn reads_stale(asked: Option<&Asked>) -> bool {
+    match asked {
+        Some(Asked::ListObjects(_) | Asked::ListBuckets(_)) => planted(Bug::StaleList),
+        Some(Asked::GetObject(_)) => planted(Bug::StaleRead),
+        _ => false,
+    }
+}
+
 #[async_trait]
 impl MetadataService for Metadata {
     async fn propose(
@@ -186,6 +224,9 @@ impl MetadataService for Metadata {
         operation: u64,
         command: Command,
     ) -> Result<Reply, MetadataError> {
+        if buggify("commit-unavailable") {
+            return Err(not_now());
+        }
         let stamp_ms = self.stamp()?;
         let entry = Entry {
             group: GROUP,
@@ -214,6 +255,9 @@ impl MetadataService for Metadata {
                     MetadataError::Unavailable("the replica has stopped".into())
                 }
             })?;
+        if buggify("commit-answer-lost") {
+            return Err(MetadataError::Unknown);
+        }
         Reply::decode(reply).map_err(|_| MetadataError::Unknown)
     }
 
@@ -222,6 +266,13 @@ impl MetadataService for Metadata {
             let answer = Some(Kind::Status(self.status()));
             return Ok(Answer { answer });
         }
+        if buggify("query-unavailable") {
+            return Err(not_now());
+        }
+        if reads_stale(query.query.as_ref()) {
+            let view = self.host.stale_view();
+            return query::answer(view.as_ref(), query).map_err(query_error);
+        }
         let view = self.host.read().await.map_err(|error| match error {
             ReadError::NotLeader { leader } => MetadataError::NotLeader {
                 leader: leader.map(|member| member.id),
@@ -229,13 +280,13 @@ impl MetadataService for Metadata {
             ReadError::Unavailable => MetadataError::Unavailable("no quorum".into()),
             ReadError::Stopped => MetadataError::Unavailable("the replica has stopped".into()),
         })?;
-        query::answer(view.as_ref(), query).map_err(|error| match error {
-            QueryError::Malformed(what) => MetadataError::Refused(what),
-            QueryError::Store(error) => MetadataError::Unavailable(error.to_string()),
-        })
+        query::answer(view.as_ref(), query).map_err(query_error)
     }
 
     async fn keep_alive(&self, sessions: &[u64]) -> Result<(), MetadataError> {
+        if buggify("keep-alive-lost") {
+            return Err(not_now());
+        }
         // Only the leader's memory counts.
         if !self.host.is_leader() {
             return Err(self.not_leader());

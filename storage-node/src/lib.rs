@@ -25,8 +25,10 @@ mod format;
 mod lanes;
 mod node;
 mod rebuild;
+pub mod registration;
 mod settings;
 mod tuning;
+pub mod upkeep;
 mod volume;
 
 pub use background::{BackgroundStep, Progress};

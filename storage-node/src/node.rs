@@ -18,7 +18,7 @@ use cairn_rpc::{
     ShardCells, ShardDelete, ShardError, ShardFound, ShardHeader, ShardRead, ShardService,
     ShardUpload,
 };
-use cairn_world::{Disk, Entropy};
+use cairn_world::{Bug, Disk, Entropy, buggify, planted};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::background::Progress;
@@ -370,9 +370,10 @@ impl ShardService for StorageNode {
         let units = shape
             .units()
             .ok_or(ShardError::Refused("record is too long"))?;
-        let permit = Arc::clone(&disk.uploads)
-            .try_acquire_owned()
-            .map_err(|_| ShardError::Unavailable("too many open uploads".to_owned()))?;
+        let permit = Arc::clone(&disk.uploads).try_acquire_owned().ok();
+        let permit = permit.filter(|_| !buggify("node-takes-no-upload"));
+        let busy = || ShardError::Unavailable("too many open uploads".to_owned());
+        let permit = permit.ok_or_else(busy)?;
         let reservation = disk.reserve(units).await?;
         Ok(Box::new(Upload::new(
             Arc::clone(disk),
@@ -384,12 +385,18 @@ impl ShardService for StorageNode {
 
     async fn read(&self, read: ShardRead) -> Result<ShardCells, ShardError> {
         let disk = self.disk_at(read.disk, read.incarnation, read.epoch, Access::Read)?;
+        if buggify("node-takes-no-read") {
+            return Err(ShardError::Unavailable("not now".to_owned()));
+        }
         disk.on_reader(move |volume| volume.read(&read)).await
     }
 
     async fn delete(&self, disk: DiskId, deletes: &[ShardDelete]) -> Result<(), ShardError> {
         let disk = self.disk(disk)?;
-        let deletes = deletes.to_vec();
+        let mut deletes = deletes.to_vec();
+        if planted(Bug::DeletesByChunk) {
+            deletes = disk.volume.all_writings(&deletes)?;
+        }
         disk.commit(|ack| Job::Delete { deletes, ack }).await
     }
 

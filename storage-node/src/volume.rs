@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cairn_model::{DiskId, Incarnation};
-use cairn_rpc::{ShardError, ShardFound};
+use cairn_rpc::{ShardDelete, ShardError, ShardFound};
 use cairn_store::StoreError;
 use cairn_world::{Disk, DiskLock, Entropy};
 
@@ -194,6 +194,22 @@ impl Volume {
             })
             .map_err(|error| self.index_failed(&error))?;
         Ok(rows)
+    }
+
+    /// The planted way to delete: every writing here of the chunks that are named.
+    pub(crate) fn all_writings(
+        &self,
+        deletes: &[ShardDelete],
+    ) -> Result<Vec<ShardDelete>, ShardError> {
+        let named = |chunk| deletes.iter().any(|delete| delete.chunk == chunk);
+        let found = self.inventory(None, usize::MAX)?.into_iter();
+        let found = found.filter(|shard| named(shard.chunk));
+        Ok(found
+            .map(|shard| ShardDelete {
+                chunk: shard.chunk,
+                incarnation: shard.incarnation,
+            })
+            .collect())
     }
 
     /// Takes the damage seen so far.

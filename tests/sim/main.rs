@@ -6,7 +6,8 @@
 //!  next boot: what the disk kept ─> the same node ─> every acknowledged write, nothing else
 //! ```
 //!
-//! Leases besides: a week of an idle node's planner in a second. And uploads that take hours.
+//! Leases besides: a week of an idle node's planner in a second. And uploads that take hours. And the
+//! workload of the simulated cluster, on one node.
 //!
 //! The product's own code throughout: only clock, entropy, disk and the store engine are simulated.
 
@@ -16,9 +17,11 @@
 )]
 
 mod clock;
+mod completed_again;
 mod crash;
 mod leases;
 mod machine;
 mod repair;
 mod s3;
 mod slow_upload;
+mod workload;

@@ -61,18 +61,13 @@ where
 }
 
 /// A request signed so many seconds after the simulation's start.
-pub(crate) fn request(mut call: Call, seconds: u64) -> Request<Full<Bytes>> {
-    let now = std::time::SystemTime::UNIX_EPOCH
-        .elapsed()
-        .unwrap()
-        .as_secs();
-    call.clock_ahead =
-        i64::try_from(START / 1_000 + seconds).unwrap() - i64::try_from(now).unwrap();
+pub(crate) fn request(call: Call, seconds: u64) -> Request<Full<Bytes>> {
     let credentials = Credentials {
         access_key: ACCESS_KEY.into(),
         secret_key: SECRET_KEY.into(),
     };
-    let encoded = call.encode("sim", &credentials, "us-east-1");
+    let now = i64::try_from(START / 1_000 + seconds).unwrap();
+    let encoded = call.encode_at(now, "sim", &credentials, "us-east-1");
     let head = String::from_utf8(encoded.head).unwrap();
     let mut lines = head.lines();
     let mut first = lines.next().unwrap().split(' ');

@@ -128,7 +128,7 @@ impl History {
             let called = self.tick();
             let path = format!("{}/{key}", self.bucket);
             let result = client.send(&Call::new("GET", &path));
-            match heard(Operation::Read, &result) {
+            match heard(&Operation::Read, &result) {
                 Heard::Outcome(outcome) if outcome != Outcome::Unknown => {
                     let answered = self.tick();
                     let span = Span {
@@ -187,13 +187,13 @@ impl Player<'_> {
         let generation = call / CALLS_PER_GENERATION;
         let key = format!("g{generation:05}/{}", self.random.below(KEYS));
         let operation = self.choose(&key);
-        let request = request(&format!("{}/{key}", self.history.bucket), operation);
+        let request = request(&format!("{}/{key}", self.history.bucket), &operation);
         let client = self.random.pick(clients);
         let called = self.history.tick();
         let result = client.send(&request);
         let answered = self.history.tick();
-        let heard = heard(operation, &result);
-        self.count(operation, &heard);
+        let heard = heard(&operation, &result);
+        self.count(&operation, &heard);
         match heard {
             Heard::Nothing => std::thread::sleep(REST),
             Heard::Fault(what) => {
@@ -201,7 +201,7 @@ impl Player<'_> {
                 locked(&self.history.faults).push(what);
             }
             Heard::Outcome(outcome) => {
-                self.learn(&key, operation, outcome);
+                self.learn(&key, &operation, &outcome);
                 let span = Span {
                     client: self.name,
                     operation,
@@ -226,21 +226,21 @@ impl Player<'_> {
         }
     }
 
-    fn learn(&mut self, key: &str, operation: Operation, outcome: Outcome) {
+    fn learn(&mut self, key: &str, operation: &Operation, outcome: &Outcome) {
         let state = match (operation, outcome) {
-            (_, Outcome::Saw(state)) | (Operation::Write(state), Outcome::Done) => state,
-            (Operation::Swap { to, .. }, Outcome::Done) => Some(to),
+            (_, Outcome::Saw(state)) | (Operation::Write(state), Outcome::Done) => *state,
+            (Operation::Swap { to, .. }, Outcome::Done) => Some(*to),
             _ => return,
         };
         self.last.insert(key.to_owned(), state);
     }
 
-    fn count(&mut self, operation: Operation, heard: &Heard) {
+    fn count(&mut self, operation: &Operation, heard: &Heard) {
         let score = &mut self.score;
         let counter = match (operation, heard) {
-            (_, Heard::Outcome(Outcome::Done)) => &mut score.written,
+            (_, Heard::Outcome(Outcome::Done | Outcome::Either)) => &mut score.written,
             (_, Heard::Outcome(Outcome::Mismatch)) => &mut score.mismatched,
-            (_, Heard::Outcome(Outcome::Saw(_))) => &mut score.read,
+            (_, Heard::Outcome(Outcome::Saw(_) | Outcome::SawOneOf(_))) => &mut score.read,
             (Operation::Read, _) | (_, Heard::Nothing | Heard::Fault(_)) => &mut score.refused,
             (_, Heard::Outcome(Outcome::Unknown)) => &mut score.unknown,
         };
@@ -270,22 +270,23 @@ fn value(bytes: &[u8]) -> Option<Value> {
     (body(value) == bytes).then_some(value)
 }
 
-fn request(path: &str, operation: Operation) -> Call {
+fn request(path: &str, operation: &Operation) -> Call {
     match operation {
-        Operation::Read => Call::new("GET", path),
+        // The players ask for no swap among several values.
+        Operation::Read | Operation::SwapAmong { .. } => Call::new("GET", path),
         Operation::Write(None) => Call::new("DELETE", path),
-        Operation::Write(Some(value)) => s3::put(path, body(value)),
+        Operation::Write(Some(value)) => s3::put(path, body(*value)),
         Operation::Swap { expected, to } => {
-            let call = s3::put(path, body(to));
+            let call = s3::put(path, body(*to));
             match expected {
                 None => call.header("if-none-match", "*"),
-                Some(value) => call.header("if-match", &etag(&body(value))),
+                Some(value) => call.header("if-match", &etag(&body(*value))),
             }
         }
     }
 }
 
-fn heard(operation: Operation, result: &Result<Response, HttpError>) -> Heard {
+fn heard(operation: &Operation, result: &Result<Response, HttpError>) -> Heard {
     let response = match result {
         Ok(response) => response,
         Err(HttpError::Connect(_)) => return Heard::Nothing,
@@ -353,31 +354,31 @@ mod tests {
             expected: Some(1),
             to: 2,
         };
-        let outcome = |operation, status| heard(operation, &response(status, b""));
+        let outcome = |operation: &Operation, status| heard(operation, &response(status, b""));
         let is = Heard::Outcome;
-        assert_eq!(outcome(create, 200), is(Outcome::Done));
-        assert_eq!(outcome(create, 412), is(Outcome::Mismatch));
-        assert_eq!(outcome(update, 404), is(Outcome::Mismatch));
-        assert_eq!(outcome(update, 409), Heard::Nothing);
-        assert_eq!(outcome(create, 503), is(Outcome::Unknown));
-        assert_eq!(outcome(Operation::Write(None), 204), is(Outcome::Done));
-        assert_eq!(outcome(Operation::Read, 404), is(Outcome::Saw(None)));
-        let seen = heard(Operation::Read, &response(200, &body(7)));
+        assert_eq!(outcome(&create, 200), is(Outcome::Done));
+        assert_eq!(outcome(&create, 412), is(Outcome::Mismatch));
+        assert_eq!(outcome(&update, 404), is(Outcome::Mismatch));
+        assert_eq!(outcome(&update, 409), Heard::Nothing);
+        assert_eq!(outcome(&create, 503), is(Outcome::Unknown));
+        assert_eq!(outcome(&Operation::Write(None), 204), is(Outcome::Done));
+        assert_eq!(outcome(&Operation::Read, 404), is(Outcome::Saw(None)));
+        let seen = heard(&Operation::Read, &response(200, &body(7)));
         assert_eq!(seen, is(Outcome::Saw(Some(7))));
         for (operation, status) in [
-            (create, 404),
+            (create.clone(), 404),
             (Operation::Write(None), 404),
             (Operation::Write(Some(1)), 409),
             (Operation::Write(Some(1)), 403),
             (Operation::Read, 200),
         ] {
-            let heard = outcome(operation, status);
+            let heard = outcome(&operation, status);
             assert!(matches!(heard, Heard::Fault(_)), "{operation:?} {status}");
         }
         let broken = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        let gone = heard(create, &Err(HttpError::Connect(broken())));
+        let gone = heard(&create, &Err(HttpError::Connect(broken())));
         assert_eq!(gone, Heard::Nothing);
-        let lost = heard(create, &Err(HttpError::Receive(broken())));
+        let lost = heard(&create, &Err(HttpError::Receive(broken())));
         assert_eq!(lost, is(Outcome::Unknown));
     }
 

@@ -4,6 +4,7 @@
 //! process/*  faults: kill -9, SIGTERM, full disk, lost shards, strace
 //! cluster/*  faults of a cluster: killed nodes, voters and gateways, cut networks
 //! clients/*  aws-cli, boto3, s3cmd, curl
+//! model/*    every order of events over one chunk, within bounds
 //!    │
 //!    ├── server      starts, kills and restarts the binary on directories of its own
 //!    ├── workload    seeded operations of several workers, each on keys of its own
@@ -13,6 +14,8 @@
 //!    ├── network     a network of namespaces that can be cut, one way or both
 //!    ├── history     concurrent clients on shared keys, through all gateways
 //!    │      └── linear   whether one order explains what they saw   (pure)
+//!    ├── simulated    clients of a simulated cluster, what they saw, and what must be so after it
+//!    ├── explore     every state of a small model, for model/*             (pure)
 //!    ├── flushes     what strace saw of fsync and fdatasync            (pure)
 //!    └── skip        why a test cannot run on this machine
 //! ```
@@ -27,6 +30,7 @@ pub mod binary;
 pub mod cluster;
 pub mod content;
 pub mod damage;
+pub mod explore;
 pub mod flushes;
 pub mod history;
 pub mod linear;
@@ -37,6 +41,7 @@ pub mod patience;
 pub mod random;
 pub mod s3;
 pub mod server;
+pub mod simulated;
 pub mod skip;
 pub mod small_disk;
 pub mod tools;

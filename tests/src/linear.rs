@@ -16,20 +16,26 @@
 //!   happened, before the first who saw it had his answer;
 //! * the other lost answers differ only in what they could explain, and of those that could explain
 //!   the same the first called is as good as any;
+//! * what is seen of a key may fit several values (a listing shows an ETag, which they may share):
+//!   values that fit the same sights are one value to the search;
 //! * an operation that changes nothing is given its point as soon as it fits.
 
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// What is written: each value is written at most once in the life of a key.
 pub type Value = u64;
 /// What a key holds; `None` is absent.
 pub type State = Option<Value>;
 
+/// Some of what a key may hold.
+pub type States = Arc<BTreeSet<State>>;
+
 /// What was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// PUT of a value, or DELETE (`None`), without a condition.
     Write(State),
@@ -40,25 +46,36 @@ pub enum Operation {
         /// What it holds then.
         to: Value,
     },
+    /// Makes it `to` if the key holds one of `expected`.
+    SwapAmong {
+        /// One of these the key must hold.
+        expected: States,
+        /// What it holds then.
+        to: State,
+    },
     /// GET.
     Read,
 }
 
 /// What was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// A write or swap was acknowledged.
     Done,
     /// A swap was refused because the key did not hold what it expected.
     Mismatch,
+    /// A swap was acknowledged, whether or not the key held what it expected.
+    Either,
     /// A read found this.
     Saw(State),
+    /// A read found one of these, and does not tell which.
+    SawOneOf(States),
     /// No answer, or one that does not say.
     Unknown,
 }
 
 /// One operation of one client. Times are ticks of one counter for all clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     /// Who asked, for messages.
     pub client: u64,
@@ -136,10 +153,14 @@ impl fmt::Display for Span {
 pub fn check(history: &[Span]) -> Result<(), Violation> {
     let written = written(history)?;
     for span in history {
-        if let Outcome::Saw(Some(value)) = span.outcome
-            && !written.contains(&value)
-        {
-            return Err(Violation::NeverWritten(*span));
+        let may_be = |state: &State| state.is_none_or(|value| written.contains(&value));
+        let may_be = match &span.outcome {
+            Outcome::Saw(state) => may_be(state),
+            Outcome::SawOneOf(states) => states.iter().any(may_be),
+            _ => true,
+        };
+        if !may_be {
+            return Err(Violation::NeverWritten(span.clone()));
         }
     }
     search::explain(&steps(history))
@@ -149,13 +170,15 @@ pub fn check(history: &[Span]) -> Result<(), Violation> {
 fn written(history: &[Span]) -> Result<BTreeSet<Value>, Violation> {
     let mut written = BTreeSet::new();
     for span in history {
-        let fits = match (span.operation, span.outcome) {
+        let fits = match (&span.operation, &span.outcome) {
             (_, Outcome::Unknown) => true,
-            (Operation::Write(_), outcome) => outcome == Outcome::Done,
-            (Operation::Swap { .. }, outcome) => {
-                matches!(outcome, Outcome::Done | Outcome::Mismatch)
+            (Operation::Write(_), outcome) => *outcome == Outcome::Done,
+            (Operation::Swap { .. } | Operation::SwapAmong { .. }, outcome) => {
+                matches!(outcome, Outcome::Done | Outcome::Mismatch | Outcome::Either)
             }
-            (Operation::Read, outcome) => matches!(outcome, Outcome::Saw(_)),
+            (Operation::Read, outcome) => {
+                matches!(outcome, Outcome::Saw(_) | Outcome::SawOneOf(_))
+            }
         };
         if !fits || (span.outcome != Outcome::Unknown && span.answered <= span.called) {
             return Err(Violation::Malformed(format!("cannot be: {span}")));
@@ -171,10 +194,10 @@ fn written(history: &[Span]) -> Result<BTreeSet<Value>, Violation> {
 
 impl Operation {
     /// What it writes.
-    fn value(self) -> State {
+    fn value(&self) -> State {
         match self {
-            Self::Write(value) => value,
-            Self::Swap { to, .. } => Some(to),
+            Self::Write(value) | Self::SwapAmong { to: value, .. } => *value,
+            Self::Swap { to, .. } => Some(*to),
             Self::Read => None,
         }
     }
@@ -193,28 +216,22 @@ struct Step {
 /// The steps in the order of their calls.
 fn steps(history: &[Span]) -> Vec<Step> {
     let deadlines = deadlines(history);
-    let compared: BTreeSet<Value> = history
-        .iter()
-        .filter_map(|span| match span.operation {
-            Operation::Swap { expected, .. } => expected,
-            _ => None,
-        })
-        .collect();
+    let alike = alike(history);
     let mut steps = Vec::new();
     let mut classes: Vec<Operation> = Vec::new();
     for (span, deadline) in history.iter().zip(deadlines) {
         if span.outcome == Outcome::Unknown && span.operation == Operation::Read {
             continue;
         }
-        let mut span = *span;
+        let mut span = span.clone();
         if deadline.is_none() {
-            span.operation = span.operation.anonymous(&compared);
+            span.operation = span.operation.with_values_of(&alike);
         } else if span.outcome == Outcome::Unknown {
             span.outcome = Outcome::Done;
         }
         let known = classes.iter().position(|class| *class == span.operation);
         let class = known.unwrap_or_else(|| {
-            classes.push(span.operation);
+            classes.push(span.operation.clone());
             classes.len() - 1
         });
         steps.push(Step {
@@ -227,24 +244,45 @@ fn steps(history: &[Span]) -> Vec<Step> {
     steps
 }
 
-/// Stands for every value that nobody saw or asked for.
-const UNSEEN: Value = Value::MAX;
+/// For each value written the first one that nothing seen or asked for tells from it.
+fn alike(history: &[Span]) -> BTreeMap<Value, Value> {
+    let mut sights: BTreeSet<States> = BTreeSet::new();
+    let one = |state: &State| Arc::new(BTreeSet::from([*state]));
+    for span in history {
+        match &span.operation {
+            Operation::Swap { expected, .. } => drop(sights.insert(one(expected))),
+            Operation::SwapAmong { expected, .. } => drop(sights.insert(Arc::clone(expected))),
+            Operation::Write(_) | Operation::Read => {}
+        }
+        match &span.outcome {
+            Outcome::Saw(state) => drop(sights.insert(one(state))),
+            Outcome::SawOneOf(states) => drop(sights.insert(Arc::clone(states))),
+            _ => {}
+        }
+    }
+    let mut first: BTreeMap<Vec<bool>, Value> = BTreeMap::new();
+    let values = history.iter().filter_map(|span| span.operation.value());
+    values
+        .map(|value| {
+            let fits = sights.iter().map(|sight| sight.contains(&Some(value)));
+            (value, *first.entry(fits.collect()).or_insert(value))
+        })
+        .collect()
+}
 
 impl Operation {
-    /// The same operation where its value, which nobody saw, is compared with nothing either.
-    fn anonymous(self, compared: &BTreeSet<Value>) -> Self {
-        let hide = |value| {
-            if compared.contains(&value) {
-                value
-            } else {
-                UNSEEN
-            }
-        };
+    /// The same operation on the value that stands for all that are like its own.
+    fn with_values_of(self, alike: &BTreeMap<Value, Value>) -> Self {
+        let stand_in = |value: Value| alike.get(&value).copied().unwrap_or(value);
         match self {
-            Self::Write(value) => Self::Write(value.map(hide)),
+            Self::Write(value) => Self::Write(value.map(stand_in)),
             Self::Swap { expected, to } => Self::Swap {
                 expected,
-                to: hide(to),
+                to: stand_in(to),
+            },
+            Self::SwapAmong { expected, to } => Self::SwapAmong {
+                expected,
+                to: to.map(stand_in),
             },
             Self::Read => Self::Read,
         }
@@ -281,9 +319,17 @@ fn deadlines(history: &[Span]) -> Vec<Option<u64>> {
 impl Span {
     /// The value that it proves to have been there, if it happened.
     fn saw(&self) -> State {
-        match (self.operation, self.outcome) {
-            (Operation::Read, Outcome::Saw(state)) => state,
-            (Operation::Swap { expected, .. }, Outcome::Done | Outcome::Unknown) => expected,
+        let only = |states: &States| match states.first() {
+            Some(state) if states.len() == 1 => *state,
+            _ => None,
+        };
+        match (&self.operation, &self.outcome) {
+            (Operation::Read, Outcome::Saw(state)) => *state,
+            (Operation::Read, Outcome::SawOneOf(states)) => only(states),
+            (Operation::Swap { expected, .. }, Outcome::Done | Outcome::Unknown) => *expected,
+            (Operation::SwapAmong { expected, .. }, Outcome::Done | Outcome::Unknown) => {
+                only(expected)
+            }
             _ => None,
         }
     }

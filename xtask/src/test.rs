@@ -1,9 +1,9 @@
 //! `cargo xtask test`: everything that can fail, in one command, counted.
 //!
 //! ```text
-//! check ─ build ─ clients ─ tests ─ doc tests ─ compat-suite ─ public suite ─► N passed, N failed, …
-//!                   │         │                       │
-//!                   │         │                       └ real clients, here and against moto
+//! check ─ build ─ clients ─ tests ─ simulation ─ doc tests ─ compat-suite ─ public suite ─► N passed, …
+//!                   │         │                                    │
+//!                   │         │                                    └ real clients, here and against moto
 //!                   │         └ a test that cannot run here writes why into CAIRN_SKIP_LOG
 //!                   └ from pip, npm, cargo (under target/) and apt
 //! ```
@@ -26,7 +26,7 @@ use crate::console;
 use crate::repository::Repository;
 use crate::stopwatch::Stopwatch;
 use crate::subprocess::{Finished, cargo, run_shown};
-use crate::{check, test::tally::Tally};
+use crate::{check, sim, test::tally::Tally};
 
 /// How much to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,11 +91,12 @@ impl<'r> Bench<'r> {
 /// A stage's name and its work.
 type Stage = (&'static str, fn(&Bench<'_>) -> Tally);
 
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     ("check", checked),
     ("build", built),
     ("clients", clients::install),
     ("tests", workspace_tests::run),
+    ("simulation", simulated),
     ("doc tests", doc_tests::run),
     ("compat-suite", compat::run),
     ("public suite", public_suite::run),
@@ -161,6 +162,16 @@ fn checked(bench: &Bench<'_>) -> Tally {
     Tally {
         failed: check::run_counting(bench.repository),
         ..Tally::default()
+    }
+}
+
+/// Seeds of the simulated cluster; each is a test.
+fn simulated(bench: &Bench<'_>) -> Tally {
+    let (passed, failed) = sim::short(bench.repository);
+    Tally {
+        passed,
+        failed,
+        skipped: 0,
     }
 }
 

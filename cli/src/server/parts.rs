@@ -9,11 +9,11 @@ use cairn_metadata::raft::{Member, RaftSettings};
 use cairn_metadata::{Metadata, Planner};
 use cairn_model::DiskId;
 use cairn_rpc::{DiskRoute, MetadataService, ShardRoutes, ShardService};
-use cairn_storage_node::{Rebuilder, StorageNode};
+use cairn_storage_node::{Rebuilder, StorageNode, upkeep};
 use cairn_world::{Clock, Entropy};
 
 use crate::identity::Directories;
-use crate::{Fatal, houses, upkeep};
+use crate::{Fatal, houses};
 
 /// The open houses.
 #[derive(Debug)]

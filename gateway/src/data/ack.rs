@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cairn_model::{Coding, DiskId};
+use cairn_world::{Bug, planted};
 
 use crate::data::view::View;
 
@@ -19,12 +20,18 @@ pub(crate) struct Met {
 pub(crate) fn judge(view: &View, coding: Coding, disks: &[(DiskId, bool)]) -> Option<Met> {
     let durable = disks.iter().filter(|(_, durable)| *durable);
     let domains: BTreeSet<_> = durable.filter_map(|(disk, _)| view.domain(*disk)).collect();
-    if disks.len() != coding.shards() || domains.len() < coding.ack_shards() {
+    let enough = if planted(Bug::WeakAck) {
+        coding.data()
+    } else {
+        coding.ack_shards()
+    };
+    if disks.len() != coding.shards() || domains.len() < enough {
         return None;
     }
     let debt = (0_u8..)
         .zip(disks)
         .filter(|(_, (_, durable))| !durable)
+        .filter(|_| !planted(Bug::WeakAck) && !planted(Bug::DebtNotRecorded))
         .map(|(shard, (disk, _))| (shard, *disk))
         .collect();
     Some(Met { debt })

@@ -15,15 +15,18 @@ mod waves;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_erasure::{CellTable, RangePlan, StripeDecoder};
 use cairn_model::{ChunkId, Coding, DomainId, Incarnation, Sha256};
 use cairn_wire::metadata as wire;
 use cairn_wire::metadata::entry::Command;
+use cairn_world::buggify;
 use futures_util::StreamExt;
 
 use self::gather::Gather;
+pub(crate) use self::gather::gives_unchecked;
 use self::waves::Waves;
 use crate::data::layout;
 use crate::data::session::Entered;
@@ -178,7 +181,11 @@ impl ChunkReader {
         let mut gather = Gather::new(plan.clone(), self.row.coding.data(), self.decoder.take());
         let mut waves = Waves::new(&self.path, &self.row, partition, gather.decoder.is_none());
         waves.first(plan);
-        let mut hedge = self.path.clock.sleep(tuning::HEDGE_AFTER);
+        let mut hedge = self.path.clock.sleep(if buggify("hedge-at-once") {
+            Duration::ZERO
+        } else {
+            tuning::HEDGE_AFTER
+        });
         let complete = loop {
             tokio::select! {
                 biased;

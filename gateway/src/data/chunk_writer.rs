@@ -17,6 +17,7 @@ use cairn_erasure::StripeEncoder;
 use cairn_model::{ChunkId, Coding, DiskId, DomainId, Incarnation, Sha256};
 use cairn_rpc::{ShardError, ShardHeader, ShardReceipt, ShardTrailer, ShardUpload};
 use cairn_wire::metadata as wire;
+use cairn_world::buggify;
 use crc_fast::CrcAlgorithm::Crc64Nvme;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -132,7 +133,10 @@ impl ChunkWriter {
                         if let Some(upload) = &mut lane.upload {
                             let cells = std::slice::from_ref(cell);
                             let call = upload.write(cells);
-                            let outcome = path.within(tuning::SHARD_WRITE_PATIENCE, call).await;
+                            let mut outcome = path.within(tuning::SHARD_WRITE_PATIENCE, call).await;
+                            if buggify("disk-falls-out") {
+                                outcome = Err(ShardError::Unavailable("not now".to_owned()));
+                            }
                             if let Err(error) = outcome {
                                 lane.fail(path, &error);
                             }
@@ -225,7 +229,12 @@ impl Sealing<'_> {
             }
             let now_met = ack::judge(self.view, self.coding, &durable);
             if met.is_none() && now_met.is_some() {
-                deadline = self.path.clock.sleep(tuning::SHARD_FINISH_GRACE);
+                let grace = if buggify("grace-left-out") {
+                    Duration::ZERO
+                } else {
+                    tuning::SHARD_FINISH_GRACE
+                };
+                deadline = self.path.clock.sleep(grace);
             }
             met = now_met;
         }
@@ -324,7 +333,8 @@ async fn prepare(
             chunk_len,
         };
         async move {
-            let service = path.nodes.service(header.disk).filter(|_| *ask)?;
+            let ask = *ask && !buggify("prepare-left-out");
+            let service = path.nodes.service(header.disk).filter(|_| ask)?;
             Some(path.within(patience, service.prepare(header)).await)
         }
     });

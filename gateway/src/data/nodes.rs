@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cairn_model::DiskId;
 use cairn_rpc::{ShardRoutes, ShardService};
-use cairn_world::Clock;
+use cairn_world::{Clock, buggify};
 
 use crate::tuning;
 
@@ -75,7 +75,9 @@ impl Nodes {
         let now = self.clock.monotonic();
         let down = self.down();
         let is_up = |disk: &DiskId| {
-            self.routes.is_reachable(*disk) && down.get(disk).is_none_or(|down| down.until <= now)
+            self.routes.is_reachable(*disk)
+                && down.get(disk).is_none_or(|down| down.until <= now)
+                && !buggify("disk-passed-over")
         };
         self.routes.disks().into_iter().filter(is_up).collect()
     }

@@ -24,7 +24,7 @@ use cairn_rpc::MetadataError;
 use cairn_wire::metadata as wire;
 use cairn_wire::metadata::Refusal;
 use cairn_wire::metadata::entry::Command;
-use cairn_world::Clock;
+use cairn_world::{Bug, Clock, buggify, planted};
 use tokio::sync::{Notify, oneshot};
 
 use crate::metadata::{Backoff, CommitError, Metadata};
@@ -194,6 +194,11 @@ impl Entered {
         for attempt in 1..=tuning::RESOLVE_ATTEMPTS {
             let sent = self.send(operation, command.clone()).await;
             match sent {
+                Err(CommitError::Unknown | CommitError::RetryUpload)
+                    if planted(Bug::CommitRetriedInNewSession) =>
+                {
+                    return tell(self.in_new_session(command).await);
+                }
                 Err(CommitError::Unknown) => unknown = true,
                 Err(CommitError::Unavailable(why)) if !unknown => {
                     if attempt >= tuning::METADATA_ATTEMPTS {
@@ -224,7 +229,17 @@ impl Entered {
             .propose(self.session.id, operation, command)
             .await;
         let reply = sent.map_err(commit_error)?;
+        if buggify("outcome-asked-again") {
+            return Err(CommitError::Unknown);
+        }
         check(reply)
+    }
+
+    /// The planted way to resolve an outcome: the command once more, under another number.
+    async fn in_new_session(&self, command: Command) -> Result<wire::Reply, CommitError> {
+        let session = self.sessions.begin().await?;
+        let newer = Self::new(&session, &self.sessions);
+        newer.send(1, command).await
     }
 }
 
@@ -327,6 +342,7 @@ impl Sessions {
             now.saturating_sub(session.begun) >= Duration::from_secs(limits::SESSION_SECS)
                 || session.operations.load(Ordering::Relaxed) >= limits::SESSION_OUTCOMES_MAX / 2
                 || session.abandoned.load(Ordering::Acquire)
+                || buggify("session-rotated")
         });
         if let Some(session) = stale {
             held.retired.push(session);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use cairn_model::{Coding, DiskId, Incarnation, NodeId, limits};
 use cairn_placement::{PartitionRow, PartitionTable, Slot};
 use cairn_wire::metadata as wire;
-use cairn_world::Clock;
+use cairn_world::{Clock, buggify};
 
 use crate::data::layout;
 use crate::metadata::{Metadata, QueryError};
@@ -246,6 +246,9 @@ impl Views {
     pub(crate) async fn keep(&self) {
         loop {
             self.clock.sleep(tuning::VIEW_REFRESH).await;
+            if buggify("view-late") {
+                continue;
+            }
             let stale = self.cached();
             if let Err(error) = self.newer_than(stale.as_ref()).await {
                 tracing::warn!(%error, "the cluster view could not be refreshed");

@@ -23,6 +23,7 @@ use bytes::{Bytes, BytesMut};
 use cairn_model::{Coding, DomainId, Sha256, limits};
 use cairn_s3::S3Error;
 use cairn_wire::metadata as wire;
+use cairn_world::buggify;
 use crc_fast::CrcAlgorithm::Crc64Nvme;
 use crc_fast::{checksum, checksum_combine};
 use tokio::sync::mpsc;
@@ -391,7 +392,7 @@ impl Chunks {
     }
 
     async fn open(&mut self, length: u64, hash: bool) -> Result<ChunkWriter, WriteError> {
-        if self.session.age() >= self.leave_at {
+        if self.session.age() >= self.leave_at || buggify("upload-moves-on") {
             self.leave_session().await?;
         }
         self.session.hold(length);

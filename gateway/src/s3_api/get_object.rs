@@ -1,13 +1,16 @@
 //! `GET /bucket/key`; its head is [`head_object`](super::head_object)'s too.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use axum::body::Body;
+use cairn_model::limits;
 use cairn_s3::api::get_object::{GetObject, ObjectOutput};
 use cairn_s3::conditions::{self, ReadOutcome};
 use cairn_s3::range::Span;
 use cairn_s3::{Code, S3Error, Timestamp};
 use cairn_wire::metadata as wire;
+use cairn_world::{Bug, buggify, planted};
 use http::Response;
 
 use super::attributes;
@@ -31,8 +34,17 @@ pub(super) enum Found {
 pub(super) async fn get(call: &Call) -> Result<Response<Body>, S3Error> {
     let input = GetObject::from_head(&call.head)?;
     // In this order: what the row names then stays until the session ends.
-    let session = call.enter().await?;
-    let (object, output) = match find(call, input).await? {
+    let (session, found) = if planted(Bug::ManifestBeforeSession) {
+        let found = find(call, input).await?;
+        pause(call).await;
+        (call.enter().await?, found)
+    } else {
+        let session = call.enter().await?;
+        let found = find(call, input).await?;
+        pause(call).await;
+        (session, found)
+    };
+    let (object, output) = match found {
         Found::Object(found) => *found,
         Found::NotModified(head) => return Ok(head.map(|()| Body::empty())),
     };
@@ -45,6 +57,14 @@ pub(super) async fn get(call: &Call) -> Result<Response<Body>, S3Error> {
         .map_err(error::of_read)?;
     call.gateway.metrics.bytes_out.add(length);
     Ok(output.into_head().map(|()| Body::new(body)))
+}
+
+/// A gateway may be slow: here, for longer than a session is entered.
+async fn pause(call: &Call) {
+    if buggify("read-pauses") {
+        let pause = Duration::from_secs(limits::SESSION_SECS + 15);
+        call.gateway.path.clock.sleep(pause).await;
+    }
 }
 
 fn bytes(output: &ObjectOutput) -> Range<u64> {

@@ -2,12 +2,13 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use cairn_s3::S3Error;
 use cairn_s3::api::put_object::{PutObject, PutObjectOutput};
 use cairn_s3::digest::{ObjectChecksum, Verified};
 use cairn_s3::upload::Upload;
+use cairn_s3::{Code, S3Error};
 use cairn_wire::metadata as wire;
 use cairn_wire::metadata::entry::Command;
+use cairn_world::{Bug, buggify, planted};
 use http::Response;
 
 use super::attributes;
@@ -16,6 +17,7 @@ use crate::data::manifest;
 use crate::data::session::Entered;
 use crate::data::writer::{self, Written};
 use crate::error;
+use crate::metadata::CommitError;
 use crate::pipeline::Call;
 
 pub(super) async fn put(call: &Call, body: Incoming) -> Result<Response<Body>, S3Error> {
@@ -43,7 +45,10 @@ pub(super) async fn store(
     let source = ObjectBody::new(body, upload, call.signs_sha256());
     let path = &call.gateway.path;
     let stored = writer::write(path, session, call.bucket()?, source).await;
-    let (session, written, verified) = stored.map_err(error::of_write)?;
+    let (mut session, written, verified) = stored.map_err(error::of_write)?;
+    if planted(Bug::IncarnationOfClosedSession) {
+        session = call.enter().await?;
+    }
     call.gateway.metrics.bytes_in.add(written.length);
     Ok((session, written, verified))
 }
@@ -68,6 +73,29 @@ pub(super) async fn content(
         .map_err(error::of_commit)
 }
 
+/// The planted way to judge the conditions of a write: by what is there before its commit.
+async fn decide(call: &Call, asked: &wire::Conditions) -> Result<(), S3Error> {
+    let query = wire::GetObject {
+        bucket: call.bucket()?.id,
+        key: call.key_bytes()?,
+    };
+    let metadata = &call.gateway.path.metadata;
+    let found = metadata.object(query).await.map_err(error::of_query)?;
+    let etag = found
+        .object
+        .map(|row| row.attributes.unwrap_or_default().etag);
+    let named = |tags: &[String]| {
+        let there = |etag: &String| tags.iter().any(|tag| tag == "*" || tag == etag);
+        etag.as_ref().is_some_and(there)
+    };
+    match (&etag, asked.if_match.is_empty()) {
+        (None, false) => Err(S3Error::new(Code::NoSuchKey)),
+        (Some(_), false) if !named(&asked.if_match) => Err(S3Error::new(Code::PreconditionFailed)),
+        _ if named(&asked.if_none_match) => Err(S3Error::new(Code::PreconditionFailed)),
+        _ => Ok(()),
+    }
+}
+
 /// Publishes the object. [`Verified`] is the proof that its body is the one the client meant.
 async fn commit(
     call: &Call,
@@ -76,6 +104,15 @@ async fn commit(
     written: Written,
     verified: &Verified,
 ) -> Result<(), S3Error> {
+    let mut conditions = attributes::conditions(&input.conditions);
+    if planted(Bug::ConditionOutsideApply)
+        && let Some(asked) = conditions.take()
+    {
+        decide(call, &asked).await?;
+    }
+    if buggify("upload-sent-back") {
+        return Err(error::of_commit(CommitError::RetryUpload));
+    }
     let crc64nvme = written.crc64nvme;
     let key: Bytes = call.key_bytes()?;
     let command = wire::PutObject {
@@ -87,7 +124,7 @@ async fn commit(
             ..attributes::from_headers(input.headers)
         }),
         content: Some(content(call, session, written).await?),
-        conditions: attributes::conditions(&input.conditions),
+        conditions,
     };
     let refused = session.propose(Command::PutObject(command)).await.err();
     match refused.map(error::of_commit) {

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use cairn_model::{ChunkId, Coding, DomainId, Incarnation, Sha256, limits};
 use cairn_wire::metadata::{Claim, Debt, ExtentWrite, MarkSuspect, Refusal, Reply};
+use cairn_world::{Bug, planted};
 
 use super::{
     ApplyError, Context, Stop, Transaction, cluster, debts, malformed, placed, refuse, sessions,
 };
 use crate::keyspace::chunk::{ChunkKey, ChunkRow, ChunkState};
-use crate::keyspace::condemned::{CondemnedKey, CondemnedRow};
+use crate::keyspace::condemned::CondemnedKey;
 use crate::keyspace::partition::PartitionKey;
 
 /// Takes one reference for an extent.
@@ -151,7 +152,7 @@ fn verify(
     let Some(stamp) = Incarnation::from_bytes(&extent.incarnation) else {
         return malformed("an incarnation is 16 bytes");
     };
-    if stamp.session.0 != session
+    if (stamp.session.0 != session && !planted(Bug::IncarnationOfClosedSession))
         || u32::from(stamp.group) != cluster.group
         || u32::from(stamp.generation) != cluster.generation
     {
@@ -176,8 +177,8 @@ fn fit(old: &ChunkRow, parity: usize) -> bool {
     let Some(coding) = old.coding.and_then(|coding| coding.read()) else {
         return false;
     };
-    old.state() == ChunkState::Live
-        && !old.suspect
+    (old.state() == ChunkState::Live || planted(Bug::AdoptsCondemned))
+        && (!old.suspect || planted(Bug::AdoptsSuspect))
         && coding.parity() >= parity
         && coding.shards().saturating_sub(old.debt.len()) >= coding.ack_shards()
 }
@@ -232,10 +233,11 @@ pub(super) fn doom(
         chunk,
         incarnation,
     };
-    let row = CondemnedRow {
-        disks,
-        ..CondemnedRow::default()
-    };
+    // It may be doomed already, found on a disk that has yet to delete it: what was decided stays.
+    let mut row = txn.get(&key)?.unwrap_or_default();
+    row.disks.extend(disks);
+    row.disks.sort_unstable();
+    row.disks.dedup();
     txn.put(&key, &row);
     Ok(())
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use cairn_model::{ChunkId, Incarnation, limits};
 use cairn_wire::metadata::{BeginDelete, Condemned, FinishDelete, JudgeOrphans, Refusal, Reply};
+use cairn_world::{Bug, planted};
 
 use super::chunks::{chunk_id, doom};
 use super::{ApplyError, Context, Stop, Transaction, debts, malformed, pins, refuse, sessions};
@@ -27,8 +28,10 @@ pub(super) fn begin_delete(
         let Some(row) = txn.get(&key)?.filter(|row| !row.deleting) else {
             continue;
         };
-        let in_use = oldest.is_some_and(|session| session <= key.epoch);
-        if in_use || pins::pinned(txn, &PinTarget::Chunk(key.chunk))? {
+        let in_use = oldest.is_some_and(|session| session <= key.epoch)
+            && !planted(Bug::DeletesUnderSessions);
+        let pinned = pins::pinned(txn, &PinTarget::Chunk(key.chunk))?;
+        if in_use || (pinned && !planted(Bug::DeletesPinned)) {
             return refuse(Refusal::TooSoon);
         }
         let chunk_key = ChunkKey(key.chunk);
@@ -113,7 +116,7 @@ pub(super) fn judge_orphans(
             && incarnation.session.0 <= last_session;
         let open = txn
             .get(&SessionKey(incarnation.session.0))?
-            .is_some_and(|row| !row.ended);
+            .is_some_and(|row| !row.ended && !planted(Bug::OrphanWithoutSessionCheck));
         if ours && !open && !known(txn, chunk, incarnation)? {
             doom(txn, chunk, &orphan.incarnation, orphan.disks.clone())?;
             judged += 1;

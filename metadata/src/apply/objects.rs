@@ -5,6 +5,7 @@ use cairn_model::limits;
 use cairn_wire::metadata::{
     Bucket, DeleteItem, DeleteObjects, DeleteOutcome, PutObject, Refusal, Reply,
 };
+use cairn_world::{Bug, planted};
 
 use super::{Context, Stop, Transaction, buckets, conditions, malformed, manifests};
 use crate::keyspace::object::{ObjectKey, ObjectRow};
@@ -48,7 +49,11 @@ pub(super) fn replace(
     row: &ObjectRow,
 ) -> Result<Reply, Stop> {
     if let Some((old_key, old)) = current {
-        remove(txn, bucket, &old_key, old)?;
+        if planted(Bug::ReferencesLeak) {
+            txn.delete(&old_key);
+        } else {
+            remove(txn, bucket, &old_key, old)?;
+        }
     }
     let version = txn.next_version();
     txn.put(

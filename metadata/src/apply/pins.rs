@@ -5,6 +5,7 @@
 
 use cairn_model::limits;
 use cairn_wire::metadata::{PinRead, Refusal, Reply};
+use cairn_world::{Bug, planted};
 
 use super::chunks::chunk_id;
 use super::{Context, Stop, Transaction, malformed, refuse, sessions};
@@ -26,6 +27,11 @@ pub(super) fn pin(
     if command.from >= session || open.is_none_or(|row| row.ended) {
         return refuse(Refusal::SessionEnded);
     }
+    let session = if planted(Bug::PinOfAnotherSession) {
+        command.from
+    } else {
+        session
+    };
     for chunk in &command.chunks {
         let id = chunk_id(chunk.domain, &chunk.sha256)?;
         put(txn, session, PinTarget::Chunk(id));

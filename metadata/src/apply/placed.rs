@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use cairn_model::Coding;
 use cairn_wire::metadata::{Debt, ExtentWrite, Refusal};
+use cairn_world::{Bug, planted};
 
 use super::{Context, Stop, malformed, refuse};
 use crate::keyspace::cluster::ClusterRow;
@@ -44,6 +45,10 @@ pub(super) fn debt(
         let Some(home) = row.write_disk(shard) else {
             return malformed("the coding has more shards than a partition has slots");
         };
+        if planted(Bug::EpochWithoutDebt) && !missing.contains(&shard) {
+            found += 1;
+            continue;
+        }
         let Some(real) = row.write_disk_at(shard, extent.epoch) else {
             return refuse(Refusal::RetryUpload);
         };

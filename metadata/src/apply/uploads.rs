@@ -8,6 +8,7 @@ use cairn_wire::metadata::content::Place;
 use cairn_wire::metadata::{
     AbortUpload, Bucket, CompleteUpload, Content, CreateUpload, PartPages, PutPart, Refusal, Reply,
 };
+use cairn_world::{Bug, planted};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -199,7 +200,8 @@ fn chosen_parts(
     let seen = parts
         .iter()
         .map(|(number, part)| (*number, part.length, part.etag.as_str()));
-    if parts_digest(seen).as_slice() != command.parts_digest.as_ref() {
+    let same = parts_digest(seen).as_slice() == command.parts_digest.as_ref();
+    if !same && !planted(Bug::PartSetUnchecked) {
         return refuse(Refusal::PartSetChanged);
     }
     Ok(parts)

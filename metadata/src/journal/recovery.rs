@@ -1,7 +1,7 @@
 //! Reads a journal back: what is whole, what is a torn tail, what is damage.
 
 use bytes::Bytes;
-use cairn_world::{AlignedBuf, DiskFile};
+use cairn_world::{AlignedBuf, Bug, DiskFile, planted};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -56,19 +56,24 @@ pub(super) fn recover(
         .map(|header| header.durable_upto)
         .max()
         .unwrap_or(0);
-    if walk.expected <= durable_upto {
+    if walk.expected <= durable_upto && !planted(Bug::CorruptionTakenForTornTail) {
         return Err(walk.damage(&chain));
     }
     let Walk {
         expected,
         end,
+        last,
         index,
         runs,
         ..
     } = walk;
-    let Some((current, lap, at)) = end else {
+    let (Some((current, lap, at)), Some(last)) = (end, last) else {
         return Err(lost(&segments, settings, "no group is whole"));
     };
+    if durable_upto + 1 < expected {
+        write_again(&segments, last, at)
+            .map_err(|error| JournalError::failed("write the last group again", &error))?;
+    }
     let pointers = index.pointers;
     let mut writer = Writer {
         seed,
@@ -86,10 +91,28 @@ pub(super) fn recover(
         sealed: false,
         short_of_space: false,
     };
-    // The last group may only be in caches yet; nothing may build on it before it is durable.
+    // Nothing may build on the last group before it is durable: the seal's sync covers it too.
     writer.seal()?;
     writer.durable_oldest = writer.runs.oldest(lap);
     Ok((writer, index))
+}
+
+/// Writes the group from `place` to `end` again, as it was read. Its sync may have failed, and what is
+/// read now come from a cache that counts as clean since then: no later sync would write it out.
+fn write_again(segments: &Segments, place: Place, end: u64) -> std::io::Result<()> {
+    let gone = || std::io::Error::new(std::io::ErrorKind::NotFound, "segment is gone");
+    let segment = segments.get(place.file).ok_or_else(gone)?;
+    let len = usize::try_from(end.saturating_sub(place.offset)).map_err(std::io::Error::other)?;
+    let mut buf = AlignedBuf::zeroed(len);
+    if !read_whole(
+        segment.file.as_ref(),
+        buf.as_mut_slice(),
+        place.offset,
+        segment.len,
+    ) {
+        return Err(std::io::Error::other("it cannot be read any more"));
+    }
+    segment.file.write_at(buf.as_slice(), place.offset)
 }
 
 /// Whether any group but the very first was ever written: then an unfinished identity lies.
@@ -243,6 +266,8 @@ struct Walk<'a> {
     expected: u64,
     /// Segment, lap and offset behind the last group.
     end: Option<(u32, u64, u64)>,
+    /// Where the last group begins.
+    last: Option<Place>,
     index: Index,
     runs: LapRuns,
 }
@@ -254,6 +279,7 @@ impl<'a> Walk<'a> {
             segments,
             expected: 0,
             end: None,
+            last: None,
             index: Index::new(cache_len),
             runs: LapRuns::default(),
         }
@@ -281,6 +307,7 @@ impl<'a> Walk<'a> {
             at += header.disk_len();
             self.expected += 1;
             self.end = Some((link.file, link.lap, at));
+            self.last = Some(place);
         }
         Ok(())
     }

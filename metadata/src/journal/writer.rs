@@ -1,6 +1,6 @@
 //! Builds one group, writes it, syncs it. Never two at a time.
 
-use cairn_world::AlignedBuf;
+use cairn_world::{AlignedBuf, Bug, buggify, planted};
 use std::collections::VecDeque;
 use std::io;
 
@@ -98,7 +98,7 @@ impl Writer {
         let wanted = queue
             .front()
             .map_or(0, |pending| pending.record.encoded_len());
-        let first = self.room().is_none_or(|room| room < wanted);
+        let first = self.room().is_none_or(|room| room < wanted) || self.turns_early();
         if first {
             self.rotate()?;
         }
@@ -118,6 +118,11 @@ impl Writer {
             .unwrap_or(0)
             .saturating_sub(state_len)
             .min(self.group_len.max(wanted));
+        let limit = if buggify("journal-group-small") {
+            limit.min(wanted)
+        } else {
+            limit
+        };
         while let Some(pending) = queue.front() {
             if payload.len() - state_len + pending.record.encoded_len() > limit {
                 break;
@@ -226,8 +231,22 @@ impl Writer {
         let Some(segment) = self.segments.get(place.file) else {
             return Err(io::Error::new(io::ErrorKind::NotFound, "segment is gone"));
         };
+        if planted(Bug::JournalAckBeforeFsync) {
+            // What came before is durable, as `durable_upto` says; what is answered is not.
+            segment.file.sync()?;
+            return segment.file.write_at(buf.as_slice(), place.offset);
+        }
         segment.file.write_at(buf.as_slice(), place.offset)?;
-        segment.file.sync()
+        match segment.file.sync() {
+            Err(_) if planted(Bug::JournalSyncErrorIgnored) => Ok(()),
+            synced => synced,
+        }
+    }
+
+    /// A lap may end before its segment is full; not so early that the ring grows without bound.
+    fn turns_early(&self) -> bool {
+        let segment = self.segments.get(self.current);
+        segment.is_some_and(|segment| self.at > segment.len / 2) && buggify("journal-lap-early")
     }
 
     /// Payload bytes that still fit in the segment in use, its last block kept for a seal.

@@ -23,7 +23,7 @@ use cairn_wire::metadata::{
     Chunk, ChunkKey, ChunkPage, ClusterAnswer, Disk, GetChunkRows, GetChunks, GetCluster, GetDebt,
     GetSessions, LeavingDisk, Query, Refusal,
 };
-use cairn_world::Clock;
+use cairn_world::{Clock, buggify};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::sync::watch;
@@ -192,7 +192,8 @@ impl Repair {
         self.resting.retain(|_, until| *until > now);
         let mut after = Bytes::new();
         for _ in 0..PAGES {
-            let asked = GetDebt { limit: PAGE, after };
+            let limit = page_size();
+            let asked = GetDebt { limit, after };
             let page = self.page(Asked::GetDebt(asked)).await?;
             let subjects: Vec<Subject<'_>> = (page.chunks.iter())
                 .filter_map(|chunk| Subject::read(chunk, seats))
@@ -263,7 +264,7 @@ impl Repair {
             }
         };
         let asked = GetChunkRows {
-            limit: PAGE,
+            limit: page_size(),
             after: pass.after.clone(),
             partitions: pass.partitions(),
         };
@@ -348,6 +349,9 @@ impl Repair {
 
     async fn rebuild(&self, order: Rebuild) -> bool {
         let (chunk, shard, disk) = (order.chunk.sha256, order.shard, order.disk);
+        if buggify("rebuild-given-up") {
+            return false;
+        }
         let route = self.disks.route(disk);
         let Some(service) = route.and_then(|route| route.rebuild) else {
             return false;
@@ -393,6 +397,14 @@ impl Repair {
     async fn ask(&self, asked: Asked) -> Result<Kind, MetadataError> {
         let answer = self.metadata.query(Query { query: Some(asked) }).await?;
         answer.answer.ok_or(OTHER)
+    }
+}
+
+fn page_size() -> u32 {
+    if buggify("repair-page-of-one") {
+        1
+    } else {
+        PAGE
     }
 }
 

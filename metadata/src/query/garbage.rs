@@ -3,6 +3,7 @@
 use cairn_wire::metadata::{
     AbortWork, Condemned, EndWork, GarbageAnswer, GetGarbage, LeaseWork, ReleaseWork,
 };
+use cairn_world::{Bug, planted};
 
 use super::{QueryError, Rows, page_size};
 use crate::keyspace::KeyKind as _;
@@ -110,7 +111,8 @@ fn condemned(
     for row in rows.scan::<CondemnedKey>(&[CondemnedKey::PREFIX]) {
         let (key, row) = row?;
         // A few pinned ones at the front must not hide what is behind them.
-        if !row.deleting && pinned(rows, &PinTarget::Chunk(key.chunk))? {
+        let pinned = !row.deleting && pinned(rows, &PinTarget::Chunk(key.chunk))?;
+        if pinned && !planted(Bug::DeletesPinned) {
             continue;
         }
         if answer.condemned == most {
@@ -126,7 +128,7 @@ fn condemned(
         };
         if row.deleting {
             answer.deleting.push(item);
-        } else if !in_use(oldest_open, key.epoch) {
+        } else if !in_use(oldest_open, key.epoch) || planted(Bug::DeletesUnderSessions) {
             answer.deletable.push(item);
         }
     }

@@ -1,6 +1,7 @@
 //! The state machine under openraft's trait.
 
 use cairn_store::View;
+use cairn_world::buggify;
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
@@ -40,7 +41,8 @@ impl Pieces {
     }
 
     fn is_full(&self) -> bool {
-        self.entries.len() >= APPLY_ENTRIES || self.bytes >= APPLY_BYTES
+        let full = self.entries.len() >= APPLY_ENTRIES || self.bytes >= APPLY_BYTES;
+        full || buggify("apply-batch-small")
     }
 }
 

@@ -3,7 +3,7 @@
 //! openraft is told to do none of this by itself: what may be purged depends on what the store has
 //! synced and on which snapshots have been verified.
 
-use cairn_world::Clock;
+use cairn_world::{Bug, Clock, buggify, planted};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -60,8 +60,9 @@ impl Housekeeper {
             *last = now;
             return;
         }
-        if due < self.settings.sync_entries && now.saturating_sub(*last) < self.settings.sync_after
-        {
+        let waits = due < self.settings.sync_entries
+            && now.saturating_sub(*last) < self.settings.sync_after;
+        if (waits && !buggify("store-sync-early")) || buggify("store-sync-skipped") {
             return;
         }
         let stores = self.stores.clone();
@@ -108,17 +109,26 @@ impl Housekeeper {
             && since >= self.settings.snapshot_entries
             && usage.live > worth / 2;
         let crowded = usage.live > self.settings.snapshot_segments.max(worth);
-        since > 0 && (many || crowded || usage.short_of_space)
+        let early = buggify("snapshot-now");
+        since > 0 && (many || crowded || usage.short_of_space || early)
     }
 
     async fn purge(&self) {
+        if planted(Bug::PurgeBeforePersist) {
+            return self.purge_applied();
+        }
         if let Err(error) = self.stores.shelf.prune(SNAPSHOTS_KEPT) {
             tracing::warn!(%error, "old snapshots stay");
         }
         let snapshots = self.stores.shelf.snapshots();
         let voters = self.raft.voter_ids().count();
         let synced = self.stores.synced();
-        let Some(upto) = purge_point(voters, &snapshots, synced, self.settings.log_kept) else {
+        let kept = if buggify("purge-to-the-limit") {
+            0
+        } else {
+            self.settings.log_kept
+        };
+        let Some(upto) = purge_point(voters, &snapshots, synced, kept) else {
             return;
         };
         let purged = self.journal.state().purged;
@@ -129,6 +139,15 @@ impl Housekeeper {
             return;
         }
         let _ = self.raft.trigger().purge_log(upto).await;
+    }
+
+    /// The planted way to purge: by what is applied, whatever a crash would leave of it.
+    fn purge_applied(&self) {
+        let applied = self.stores.applied().map_or(0, |applied| applied.index);
+        let upto = applied.saturating_sub(self.settings.log_kept);
+        if let Some(upto) = self.journal.position(upto) {
+            let _ = self.journal.purge(upto, Box::new(drop));
+        }
     }
 
     /// Reads both kept snapshots once more: they are about to be all there is of the past.

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use cairn_model::limits;
+use cairn_world::buggify;
 use crc_fast::{CrcAlgorithm, Digest};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest, VoteRequest, VoteResponse,
@@ -176,7 +177,8 @@ impl AppendMessage {
                 payload,
             };
             bytes += entry_cost(&message);
-            if bytes > APPEND_MESSAGE_BYTES && !entries.is_empty() {
+            let full = bytes > APPEND_MESSAGE_BYTES || buggify("append-cut-short");
+            if full && !entries.is_empty() {
                 break;
             }
             entries.push(message);

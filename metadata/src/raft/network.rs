@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cairn_world::buggify;
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::RPCOption;
 use openraft::network::v2::RaftNetworkV2;
@@ -20,7 +21,7 @@ use super::errors::Member;
 use super::messages::{
     self, Answer, AppendMessage, Call, EmptyMessage, Piece, SnapshotAnswerMessage,
 };
-use super::settings::{PIECE_BYTES, PIECES_IN_VAIN, POLL_INSTALL};
+use super::settings::{PIECE_BYTES, PIECE_BYTES_TINY, PIECES_IN_VAIN, POLL_INSTALL};
 use super::transport::{Peers, RaftTransport, TransportError, astray};
 use super::types::{RaftVote, TypeConfig};
 use crate::snapshot::SnapshotHandle;
@@ -126,7 +127,8 @@ impl Peer {
         let snapshot = snapshot.clone();
         let read = move || {
             let mut piece = snapshot.read(at)?;
-            piece.truncate(PIECE_BYTES);
+            let tiny = buggify("snapshot-piece-tiny");
+            piece.truncate(if tiny { PIECE_BYTES_TINY } else { PIECE_BYTES });
             Ok(piece)
         };
         blocking(self.peers.inline, read).await

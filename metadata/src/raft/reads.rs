@@ -3,6 +3,7 @@
 //! A leader confirms that it leads and learns the index a reader must see (ReadIndex); a follower
 //! asks the leader for it, once for all of its readers, and waits until it has applied that far.
 
+use cairn_world::{Bug, buggify, planted};
 use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::{ReadPolicy, async_runtime::watch::WatchReceiver};
 use std::sync::Arc;
@@ -60,7 +61,12 @@ async fn serve(raft: Raft, peers: Arc<Peers>, mut queue: mpsc::Receiver<Waiter>)
     let mut waiting = Vec::new();
     loop {
         // Only those who asked before the confirmation began may use it.
-        if queue.recv_many(&mut waiting, READS_WAITING).await == 0 {
+        let most = if buggify("reads-one-by-one") {
+            1
+        } else {
+            READS_WAITING
+        };
+        if queue.recv_many(&mut waiting, most).await == 0 {
             return;
         }
         let mut outcome = raft
@@ -83,6 +89,7 @@ async fn serve(raft: Raft, peers: Arc<Peers>, mut queue: mpsc::Receiver<Waiter>)
         }
         if let Ok(index) = outcome
             && !is_applied(&raft, index)
+            && !planted(Bug::ReadsBeforeApplied)
         {
             let wait = raft.wait(Some(peers.patience));
             let applied = wait.applied_index_at_least(Some(index), "read").await;

@@ -22,6 +22,8 @@ pub(super) const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(500);
 
 /// Bytes of a snapshot in one piece.
 pub(super) const PIECE_BYTES: usize = 512 << 10;
+/// The same where the simulation wants many.
+pub(super) const PIECE_BYTES_TINY: usize = 1 << 10;
 /// Bytes of entries in one append message; more are cut off and sent by the next.
 pub(super) const APPEND_MESSAGE_BYTES: usize = 960 << 10;
 /// Pieces in a row that bring a snapshot's receiver no further before its sender gives up.

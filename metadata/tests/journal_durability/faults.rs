@@ -43,6 +43,37 @@ fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
     }
 }
 
+/// A group whose sync failed may be read from a cache that nobody will write any more (Linux marks
+/// such pages clean). What the next start builds on it, it must have written itself.
+#[test]
+fn what_a_start_finds_after_a_failed_sync_is_durable_before_anything_builds_on_it() {
+    for seed in 0..60 {
+        let disk = SimDisk::new(seed);
+        let journal = open(&disk).unwrap();
+        let mut workload = Workload::new(seed);
+        let nth = 1 + seed % 6;
+        disk.inject(Fault::new(FaultOn::Sync).named("segment-").nth(nth));
+        for _ in 0..20 {
+            // The one whose sync fails is in doubt; everything after it is refused.
+            let _ = run(&journal, &workload.next());
+        }
+        drop(journal);
+        // Killed and started again, without a power cut between.
+        let disk = disk.after_kill();
+        let journal = open(&disk).unwrap();
+        let mut acknowledged = Content::of(&journal);
+        let mut workload = Workload::going_on(&acknowledged, seed);
+        for _ in 0..3 {
+            let change = workload.next();
+            run(&journal, &change).unwrap();
+            acknowledged.apply(&change);
+        }
+        let boot = disk.after_crash(seed);
+        let journal = open(&boot).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert_eq!(Content::of(&journal), acknowledged, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_disk_that_cannot_be_read_refuses_or_shows_everything() {
     let disk = SimDisk::new(3);

@@ -208,6 +208,18 @@ impl Workload {
         }
     }
 
+    /// One that goes on with a journal that holds this; nothing of it is known to be committed.
+    pub(crate) fn going_on(content: &Content, seed: u64) -> Self {
+        let last = content.last().map_or(0, |last| last.term);
+        let voted = content.vote.map_or(0, |vote| vote.term);
+        Self {
+            content: content.clone(),
+            committed: content.purged,
+            term: 1 + last.max(voted),
+            ..Self::new(seed)
+        }
+    }
+
     pub(crate) fn next(&mut self) -> Change {
         let change = match self.rng.below(10) {
             0 => {

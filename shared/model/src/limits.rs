@@ -101,6 +101,14 @@ pub const MANIFEST_PAGES_MAX: usize = 4_096;
 pub const STAGE_EXTENTS_MAX: usize = 1_024;
 /// Keys of one DeleteObjects entry; a longer request is split.
 pub const DELETE_KEYS_PER_ENTRY: usize = 64;
+/// Groups a full mark sorts what it compares into, as a power of two: at most one sum each.
+pub const MARK_GROUP_BITS: u32 = 14;
+/// Items of groups that differ which a full mark counts one by one; groups beyond it stay unnamed.
+pub const MARK_ITEMS_MAX: usize = 1 << 16;
+/// Shared manifests whose holders a full mark counts in one pass over the rows.
+pub const MARK_SHARED_MAX: usize = 1 << 16;
+/// Discrepancies a full mark names; it counts the others.
+pub const MARK_NAMED_MAX: usize = 1_024;
 
 /// Milliseconds of state-machine time a CAS lease holds its chunk.
 pub const LEASE_MS: u64 = 7 * 24 * 3_600 * 1_000;
@@ -227,6 +235,10 @@ const _: () = {
     assert!(DELETE_CHUNKS_PER_ENTRY * (128 + 20 * ORPHAN_DISKS_MAX) < ENTRY_LEN_MAX as usize);
     // A chunk and a debt for each of its shards.
     assert!(CHUNK_PAGE_MAX as usize * (256 + 64 * SHARDS_MAX as usize) < RPC_ANSWER_LEN_MAX);
+    // A group's number is cut from two bytes.
+    assert!(MARK_GROUP_BITS <= 16);
+    // What a full mark names, an object key each, fits beside what it counts.
+    assert!(MARK_NAMED_MAX * KEY_LEN_MAX <= MARK_ITEMS_MAX * 128);
     assert!(PAGE_EXTENTS_MAX <= ENTRY_CHUNK_COUNTERS_MAX);
     assert!(STAGE_EXTENTS_MAX <= PAGE_EXTENTS_MAX);
     // A staged extent is at most 200 bytes of entry.

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::{Answer, Query, Reply};
+use cairn_world::buggify;
 
 use crate::{MetadataError, MetadataService};
 
@@ -131,6 +132,9 @@ impl MetadataGroup {
         F: Future<Output = Result<T, MetadataError>>,
     {
         let mut tour = Tour::new(self.replicas.replicas(), self.leader());
+        if !only_leader && buggify("query-asks-a-follower") {
+            tour.ahead.rotate_left(1.min(tour.ahead.len()));
+        }
         let mut why = "no replica is known".to_owned();
         while let Some(replica) = tour.next() {
             let error = match call(Arc::clone(&replica.service)).await {

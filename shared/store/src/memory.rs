@@ -65,15 +65,24 @@ impl MemoryStore {
     /// As [`MemoryStore::crash`], but the first `batches` after the last persist point arrived.
     #[must_use]
     pub fn crash_keeping(&self, batches: u64) -> Self {
+        self.crash_without(batches, None)
+    }
+
+    /// As [`MemoryStore::crash_keeping`], but of the batches after the last persist point the `lost`-th,
+    /// counted from 0, is missing in the middle: what a store that takes damage for a torn tail makes
+    /// of it.
+    #[must_use]
+    pub fn crash_without(&self, batches: u64, lost: Option<u64>) -> Self {
         let versions = self.read();
         let last = versions
             .persisted
             .saturating_add(batches)
             .min(versions.committed);
+        let lost = lost.map(|lost| versions.persisted.saturating_add(lost).saturating_add(1));
         let rows = versions
             .rows
             .iter()
-            .filter_map(|(key, history)| Some((key, visible(history, last)?)))
+            .filter_map(|(key, history)| Some((key, visible_without(history, last, lost)?)))
             .map(|(key, value)| {
                 (
                     key.clone(),
@@ -180,6 +189,14 @@ impl Versions {
 fn visible(history: &[Version], batch: u64) -> Option<&Bytes> {
     let seen = history.partition_point(|version| version.batch <= batch);
     history.get(seen.checked_sub(1)?)?.value.as_ref()
+}
+
+/// The same where the batch `lost` never was.
+fn visible_without(history: &[Version], batch: u64, lost: Option<u64>) -> Option<&Bytes> {
+    let seen = history.partition_point(|version| version.batch <= batch);
+    let mut kept = history.get(..seen)?.iter().rev();
+    let newest = kept.find(|version| Some(version.batch) != lost)?;
+    newest.value.as_ref()
 }
 
 impl OrderedStore for MemoryStore {

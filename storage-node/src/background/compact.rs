@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use cairn_model::Incarnation;
 use cairn_rpc::ShardError;
+use cairn_world::buggify;
 
 use super::{BackgroundStep, Progress};
 use crate::format::{Tombstone, tombstone};
@@ -78,9 +79,14 @@ impl Compact {
     fn next_victim(&mut self) -> Option<Victim> {
         self.victim.take().or_else(|| {
             let short = self.volume.settings.segment_units() / CROWD_PART;
+            let share = if buggify("compact-now") {
+                1
+            } else {
+                COMPACT_PERCENT
+            };
             let ledger = self.volume.ledger();
             let number = ledger
-                .most_wasted(COMPACT_PERCENT)
+                .most_wasted(share)
                 .or_else(|| ledger.crowded(short, CROWD))?;
             Some(Victim {
                 number,

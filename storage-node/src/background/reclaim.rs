@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cairn_rpc::ShardError;
+use cairn_world::buggify;
 
 use super::{BackgroundStep, Progress};
 use crate::tuning::PUNCH_PLACES;
@@ -28,7 +29,12 @@ impl Reclaim {
             return Ok(Progress::Idle);
         }
         let mut queue = volume.punches();
-        let count = queue.len().min(PUNCH_PLACES);
+        let most = if buggify("punch-one") {
+            1
+        } else {
+            PUNCH_PLACES
+        };
+        let count = queue.len().min(most);
         let batch: Vec<Entry> = queue.drain(..count).collect();
         drop(queue);
         // Compaction may have dropped the segment meanwhile.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cairn_world::{Access, Disk, DiskFile, OpenMode};
+use cairn_world::{Access, Disk, DiskFile, OpenMode, buggify};
 
 use crate::tuning::{FILES_OPEN, UNIT};
 
@@ -68,6 +68,9 @@ impl Files {
         let mut open = self.open();
         open.tick += 1;
         let tick = open.tick;
+        if buggify("segment-file-reopened") {
+            open.files.remove(&number);
+        }
         if let Some((used, file)) = open.files.get_mut(&number) {
             *used = tick;
             return Ok(Arc::clone(file));

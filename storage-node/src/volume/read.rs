@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use cairn_rpc::{ShardCells, ShardError, ShardRead};
-use cairn_world::DiskFile;
+use cairn_world::{Bug, DiskFile, planted};
 
 use super::index::Entry;
 use super::verify::{self, stored_cell};
@@ -157,7 +157,7 @@ impl Reader<'_> {
     fn cell(&self, span: &Bytes, from: u64, number: u64) -> Result<Bytes, String> {
         let stored = stored_cell(span, from, &self.entry.shape, self.salt, number)
             .ok_or_else(|| format!("cell {number} is cut short"))?;
-        if !stored.fits {
+        if !stored.fits && !planted(Bug::CellsUnchecked) {
             return Err(format!("cell {number} fails its checksum"));
         }
         Ok(stored.bytes)

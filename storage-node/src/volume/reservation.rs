@@ -9,6 +9,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cairn_rpc::ShardError;
+use cairn_world::buggify;
 
 use super::index::Entry;
 use super::{Place, Purpose, Volume};
@@ -54,6 +55,9 @@ impl Reservation {
     ) -> Result<Option<Arc<Self>>, ShardError> {
         volume.check()?;
         let purpose = Purpose::Client(units);
+        if buggify("segment-rolled-early") {
+            volume.roll(purpose);
+        }
         let place = volume.ledger().reserve(purpose);
         let at = |place| Self::at(volume, place, purpose);
         place.map(at).transpose()

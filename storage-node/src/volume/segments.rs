@@ -39,6 +39,14 @@ impl Volume {
         }
     }
 
+    /// Begins a new segment while the one being filled has room; where that cannot be, it goes on.
+    pub(super) fn roll(&self, purpose: Purpose) {
+        let _growth = self.growth.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.grow(purpose) {
+            tracing::debug!(disk = %self.id(), %error, "no new segment yet");
+        }
+    }
+
     /// Makes the segment that `purpose` needs; on success the next reservation fits.
     fn grow(&self, purpose: Purpose) -> Result<(), ShardError> {
         self.check()?;

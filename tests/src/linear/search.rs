@@ -68,7 +68,7 @@ pub(super) fn explain(steps: &[Step]) -> Result<(), Violation> {
         stuck: next(&deepest, steps)
             .into_iter()
             .filter_map(|step| steps.get(step))
-            .map(|step| step.span)
+            .map(|step| step.span.clone())
             .collect(),
     })
 }
@@ -115,7 +115,10 @@ fn settle(mut configuration: Configuration, steps: &[Step]) -> Configuration {
 
 /// A read, or a swap that was refused.
 fn only_looks(span: &Span) -> bool {
-    matches!(span.outcome, Outcome::Saw(_) | Outcome::Mismatch)
+    matches!(
+        span.outcome,
+        Outcome::Saw(_) | Outcome::SawOneOf(_) | Outcome::Mismatch
+    )
 }
 
 /// What one more step makes of a configuration; the last given is the first to be looked at.
@@ -144,13 +147,24 @@ fn successors(configuration: &Configuration, steps: &[Step]) -> Vec<Configuratio
 
 /// What the key holds after an operation on `state`; `None` where it would have ended otherwise.
 fn after(span: &Span, state: State) -> Option<State> {
-    match (span.operation, span.outcome) {
-        (Operation::Read, Outcome::Saw(seen)) => (seen == state).then_some(state),
-        (Operation::Swap { expected, .. }, Outcome::Mismatch) => {
-            (expected != state).then_some(state)
-        }
-        (Operation::Swap { expected, to }, _) => (expected == state).then_some(Some(to)),
-        (Operation::Write(value), _) => Some(value),
+    match (&span.operation, &span.outcome) {
+        (Operation::Read, Outcome::Saw(seen)) => (*seen == state).then_some(state),
+        (Operation::Read, Outcome::SawOneOf(seen)) => seen.contains(&state).then_some(state),
         (Operation::Read, _) => None,
+        (Operation::Write(value), _) => Some(*value),
+        (Operation::Swap { expected, to }, outcome) => {
+            swapped(*expected == state, Some(*to), state, outcome)
+        }
+        (Operation::SwapAmong { expected, to }, outcome) => {
+            swapped(expected.contains(&state), *to, state, outcome)
+        }
+    }
+}
+
+fn swapped(fits: bool, to: State, state: State, outcome: &Outcome) -> Option<State> {
+    match outcome {
+        Outcome::Mismatch => (!fits).then_some(state),
+        Outcome::Either if !fits => Some(state),
+        _ => fits.then_some(to),
     }
 }

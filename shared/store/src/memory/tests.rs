@@ -147,3 +147,27 @@ proptest! {
         prop_assert_eq!(&seen, expected);
     }
 }
+
+#[test]
+fn a_lost_batch_is_missing_in_the_middle_and_no_other() {
+    let store = MemoryStore::new();
+    let put = |key: &str, value: &'static str| {
+        let mut batch = Batch::default();
+        batch.put(key.as_bytes(), value.as_bytes());
+        store.commit(&batch).unwrap();
+    };
+    put("a", "kept");
+    store.persist().unwrap();
+    put("a", "first");
+    put("b", "second");
+    put("a", "third");
+    let read = |store: &MemoryStore, key: &str| store.view().get(key.as_bytes()).unwrap();
+    let after = store.crash_without(u64::MAX, Some(1));
+    assert_eq!(read(&after, "a").unwrap(), "third");
+    assert_eq!(read(&after, "b"), None);
+    let after = store.crash_without(2, Some(0));
+    assert_eq!(read(&after, "a").unwrap(), "kept");
+    assert_eq!(read(&after, "b").unwrap(), "second");
+    let after = store.crash_without(u64::MAX, None);
+    assert_eq!(read(&after, "b").unwrap(), "second");
+}

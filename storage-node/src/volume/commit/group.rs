@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cairn_model::Incarnation;
 use cairn_rpc::{ShardDelete, ShardError};
 use cairn_store::StoreError;
-use cairn_world::AlignedBuf;
+use cairn_world::{AlignedBuf, Bug, planted};
 
 use super::{Ack, Job, Turn};
 use crate::format::writer::Finished;
@@ -189,12 +189,14 @@ impl Group {
             unit.iter_mut()
                 .for_each(|burial| burial.segment = place.segment);
             let tombstones: Vec<Tombstone> = unit.iter().map(|burial| burial.tombstone).collect();
-            writes.push(Write {
-                segment: place.segment,
-                offset: place.offset(),
-                bytes: tombstone::encode(&tombstones, salt, place.unit),
-                members: owners,
-            });
+            if !planted(Bug::DeleteWithoutTombstone) {
+                writes.push(Write {
+                    segment: place.segment,
+                    offset: place.offset(),
+                    bytes: tombstone::encode(&tombstones, salt, place.unit),
+                    members: owners,
+                });
+            }
             tombstone_places.push(place);
         }
     }
@@ -220,6 +222,9 @@ impl Group {
 
     /// One sync per file that anybody here relies on. A failure is the end of the disk.
     pub(super) fn sync(&self, volume: &Volume) -> Result<(), ShardError> {
+        if planted(Bug::StoreAckBeforeFsync) {
+            return Ok(());
+        }
         let finishes = self.members.iter().filter_map(|member| match &member.work {
             Work::Finish { reservation, .. } => Some(reservation.place.segment),
             Work::Delete(_) => None,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use cairn_rpc::ShardError;
+use cairn_world::buggify;
 
 use super::Job;
 use crate::tuning::{GROUP_JOBS, QUEUE_JOBS};
@@ -37,7 +38,12 @@ impl Queue {
     /// The next group.
     pub(super) fn take(&self) -> Vec<Job> {
         let mut jobs = self.jobs();
-        let count = jobs.len().min(GROUP_JOBS);
+        let most = if buggify("commit-group-of-one") {
+            1
+        } else {
+            GROUP_JOBS
+        };
+        let count = jobs.len().min(most);
         jobs.drain(..count).collect()
     }
 

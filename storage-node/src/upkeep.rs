@@ -12,12 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use cairn_model::DiskId;
 use cairn_rpc::{MetadataError, MetadataService};
-use cairn_storage_node::{Damage, DiskState, PlacementNews, RowNews, StorageNode};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{ClusterAnswer, DiskStatus, GetCluster, MarkSuspect, Query};
 use cairn_world::Clock;
+
+use crate::{Damage, DiskState, PlacementNews, RowNews, StorageNode};
 
 /// How often the partition rows are read without a reason.
 const NEWS_EVERY: Duration = Duration::from_secs(30);
@@ -27,11 +28,7 @@ const NEWS_PAUSE: Duration = Duration::from_millis(500);
 const DAMAGE_EVERY: Duration = Duration::from_secs(5);
 
 /// Keeps the node's placement fresh and tells of damage, for as long as it is polled.
-pub(crate) async fn keep(
-    storage: &Arc<StorageNode>,
-    metadata: &dyn MetadataService,
-    clock: &dyn Clock,
-) {
+pub async fn keep(storage: &Arc<StorageNode>, metadata: &dyn MetadataService, clock: &dyn Clock) {
     tokio::join!(
         keep_placement(storage, metadata, clock),
         tell_damage(storage, metadata, clock)
@@ -122,7 +119,8 @@ fn suspect(damage: &Damage) -> MarkSuspect {
 }
 
 /// How the node's disks are, for heartbeats.
-pub(crate) fn status(storage: &StorageNode) -> Vec<DiskStatus> {
+#[must_use]
+pub fn status(storage: &StorageNode) -> Vec<DiskStatus> {
     let reports = storage.report().into_iter().map(|report| {
         let detail = match &report.state {
             DiskState::Ready => String::new(),

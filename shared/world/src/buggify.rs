@@ -1,0 +1,132 @@
+//! Rare branches on demand, in the manner of FoundationDB's BUGGIFY.
+//!
+//! A *point* is a named place in the product where something legal but rare may happen: a full
+//! answer queue, an early snapshot, a disk taken for slow. `if buggify("name") {..}` makes it
+//! happen often enough in a simulation to be tested. A point never breaks a promise: what it does
+//! can happen without it.
+//!
+//! The seed of a run decides which points are enabled in it (three in ten); an enabled point fires
+//! at one visit in twenty. Both follow from the seed and the point's name alone, so one point's
+//! visits never change what another one does.
+//!
+//! Without the feature `simulation` [`buggify()`] is constantly false and the optimiser drops the
+//! branch; with it, nothing fires before [`begin`] nor after [`end`].
+
+#[cfg(feature = "simulation")]
+pub use points::{begin, begin_with, buggify, end, fired};
+
+/// Whether the rare branch `name` is to be taken now: never, without the feature `simulation`.
+#[cfg(not(feature = "simulation"))]
+#[inline(always)]
+#[must_use]
+pub const fn buggify(_name: &'static str) -> bool {
+    false
+}
+
+#[cfg(feature = "simulation")]
+mod points {
+    use crate::sim::entropy::SeededRng;
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// How many of ten points a seed enables.
+    const ENABLED_OF_TEN: u64 = 3;
+    /// An enabled point fires at one visit in this many.
+    const VISITS_PER_FIRE: u64 = 20;
+
+    /// Spares the lock outside a run.
+    static LIVE: AtomicBool = AtomicBool::new(false);
+    static RUN: Mutex<Run> = Mutex::new(Run {
+        seed: 0,
+        always: &[],
+        points: BTreeMap::new(),
+    });
+
+    struct Run {
+        seed: u64,
+        /// Points that are enabled whatever the seed says.
+        always: &'static [&'static str],
+        points: BTreeMap<&'static str, Point>,
+    }
+
+    struct Point {
+        enabled: bool,
+        rng: SeededRng,
+        fired: u64,
+    }
+
+    /// Starts a run: forgets the points of the run before, and lets the points of `seed` fire.
+    pub fn begin(seed: u64) {
+        begin_with(seed, &[]);
+    }
+
+    /// The same, and the points `always` are enabled whatever the seed says.
+    pub fn begin_with(seed: u64, always: &'static [&'static str]) {
+        *run() = Run {
+            seed,
+            always,
+            points: BTreeMap::new(),
+        };
+        LIVE.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends the run's faults: nothing fires until the next [`begin`]. What [`fired`] tells stays readable.
+    pub fn end() {
+        LIVE.store(false, Ordering::SeqCst);
+    }
+
+    /// Every point visited since [`begin`], with how often it fired; 0 for those that did not.
+    #[must_use]
+    pub fn fired() -> BTreeMap<&'static str, u64> {
+        let run = run();
+        let counts = run.points.iter().map(|(name, point)| (*name, point.fired));
+        counts.collect()
+    }
+
+    /// Whether the rare branch `name` is to be taken now.
+    #[must_use]
+    pub fn buggify(name: &'static str) -> bool {
+        if !LIVE.load(Ordering::SeqCst) {
+            return false;
+        }
+        let mut run = run();
+        let (seed, always) = (run.seed, run.always.contains(&name));
+        let point = run
+            .points
+            .entry(name)
+            .or_insert_with(|| Point::of(seed, name, always));
+        let fires = point.enabled && point.rng.chance(1, VISITS_PER_FIRE);
+        point.fired += u64::from(fires);
+        fires
+    }
+
+    impl Point {
+        fn of(seed: u64, name: &str, always: bool) -> Self {
+            let mut rng = SeededRng::new(seed ^ fnv1a(name));
+            Self {
+                enabled: rng.chance(ENABLED_OF_TEN, 10) | always,
+                rng,
+                fired: 0,
+            }
+        }
+    }
+
+    fn run() -> MutexGuard<'static, Run> {
+        RUN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// FNV-1a: the standard library's hasher promises no value from one release to the next.
+    fn fnv1a(name: &str) -> u64 {
+        name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+        })
+    }
+}
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests;
+
+// What is known when it is compiled is dropped by the optimiser.
+#[cfg(not(feature = "simulation"))]
+const _: () = assert!(!buggify("any"), "a shipped binary takes no rare branch");

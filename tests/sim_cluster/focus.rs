@@ -1,0 +1,152 @@
+//! What a planted bug needs in order to show: kinds of faults, rare branches and calls that are always
+//! among what its runs draw. Everything else is drawn as ever.
+
+use cairn_world::Bug;
+
+use crate::faults::Kind;
+
+/// What is drawn for certain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Focus {
+    pub(crate) kinds: &'static [Kind],
+    /// Points of `cairn_world::buggify`.
+    pub(crate) points: &'static [&'static str],
+    /// Uploads of parts.
+    pub(crate) parts: bool,
+    /// Uploads that take minutes.
+    pub(crate) slow: bool,
+}
+
+impl Focus {
+    const NONE: Self = Self {
+        kinds: &[],
+        points: &[],
+        parts: false,
+        slow: false,
+    };
+
+    const fn on(kinds: &'static [Kind], points: &'static [&'static str]) -> Self {
+        Self {
+            kinds,
+            points,
+            ..Self::NONE
+        }
+    }
+
+    /// What `bug` needs.
+    pub(crate) fn of(bug: Bug) -> Self {
+        Self::of_voters(bug)
+            .or_else(|| Self::of_commits(bug))
+            .or_else(|| Self::of_garbage(bug))
+            .unwrap_or_else(|| Self::of_shards(bug))
+    }
+
+    /// Bugs of journals, stores and reads.
+    fn of_voters(bug: Bug) -> Option<Self> {
+        Some(match bug {
+            Bug::JournalAckBeforeFsync | Bug::PurgeBeforePersist => {
+                Self::on(&[Kind::Outage, Kind::NodeEnds], &[])
+            }
+            Bug::JournalSyncErrorIgnored => {
+                Self::on(&[Kind::JournalFails, Kind::Outage, Kind::NodeEnds], &[])
+            }
+            Bug::VoteNotSynced => Self::on(&[Kind::Elections], &[]),
+            Bug::CorruptionTakenForTornTail => Self::on(&[Kind::JournalRot], &[]),
+            Bug::LostJournalVotes => Self::on(&[Kind::JournalEmptied], &[]),
+            Bug::MarkersUnchecked => Self::on(&[Kind::BatchLost], &[]),
+            Bug::SnapshotNotSynced => Self::on(
+                &[Kind::Outage, Kind::NodeEnds, Kind::Lag],
+                &["snapshot-now", "purge-to-the-limit"],
+            ),
+            Bug::StaleList | Bug::StaleRead | Bug::ReadsBeforeApplied => {
+                Self::on(&[Kind::Lag, Kind::LeaderCutOff], &["query-asks-a-follower"])
+            }
+            _ => return None,
+        })
+    }
+
+    /// Bugs of commands and their outcomes.
+    fn of_commits(bug: Bug) -> Option<Self> {
+        Some(match bug {
+            Bug::ConditionOutsideApply => Self::on(&[Kind::Weather], &[]),
+            Bug::OutcomesForgotten | Bug::CommitRetriedInNewSession => Self::on(
+                &[Kind::Weather, Kind::LeaderCutOff],
+                &["commit-answer-lost", "outcome-asked-again"],
+            ),
+            Bug::EndedSessionAccepted => Self::on(
+                &[Kind::GatewayCutOff, Kind::Pause],
+                &["commit-answer-lost", "keep-alive-lost"],
+            ),
+            Bug::PartSetUnchecked => Self {
+                parts: true,
+                ..Self::NONE
+            },
+            Bug::IncarnationOfClosedSession => Self {
+                kinds: &[Kind::GatewayCutOff, Kind::Pause],
+                points: &["orphans-early", "keep-alive-lost"],
+                slow: true,
+                ..Self::NONE
+            },
+            _ => return None,
+        })
+    }
+
+    /// Bugs of references and garbage.
+    fn of_garbage(bug: Bug) -> Option<Self> {
+        Some(match bug {
+            Bug::PinOfAnotherSession | Bug::DeletesPinned => Self::on(
+                &[],
+                &["read-moves-on", "read-pauses", "garbage-round-repeats"],
+            ),
+            Bug::AdoptsCondemned => Self::on(&[Kind::Pause], &[]),
+            Bug::AdoptsSuspect => Self::on(&[Kind::Rot, Kind::Misdirected], &[]),
+            Bug::DeletesUnderSessions | Bug::ManifestBeforeSession => Self::on(
+                &[],
+                &["read-pauses", "session-rotated", "garbage-round-repeats"],
+            ),
+            Bug::OrphanWithoutSessionCheck => Self {
+                points: &["orphans-early"],
+                slow: true,
+                ..Self::NONE
+            },
+            Bug::DeletesByChunk | Bug::ReferencesLeak => Self::NONE,
+            _ => return None,
+        })
+    }
+
+    /// Bugs of places, repair, acknowledgements and bytes.
+    fn of_shards(bug: Bug) -> Self {
+        match bug {
+            Bug::StoreAckBeforeFsync | Bug::DeleteWithoutTombstone => {
+                Self::on(&[Kind::Outage, Kind::NodeEnds], &[])
+            }
+            Bug::EpochWithoutDebt | Bug::CutOverWithoutSessions => Self {
+                kinds: &[Kind::Growth, Kind::DiskLeaves, Kind::MachineLost],
+                slow: true,
+                ..Self::NONE
+            },
+            Bug::CutOverUnverified => Self::on(
+                &[
+                    Kind::Growth,
+                    Kind::DiskLeaves,
+                    Kind::NodeEnds,
+                    Kind::SlowDisks,
+                ],
+                &["rebuild-given-up", "rebuild-refused"],
+            ),
+            Bug::WeakAck | Bug::DebtNotRecorded => Self::on(
+                &[
+                    Kind::NodeEnds,
+                    Kind::SlowDisks,
+                    Kind::ShardDiskFails,
+                    Kind::MachineLost,
+                ],
+                &["disk-falls-out", "prepare-left-out", "grace-left-out"],
+            ),
+            Bug::CellsUnchecked | Bug::RebuildUnverified => {
+                Self::on(&[Kind::Rot, Kind::Misdirected], &[])
+            }
+            _ => Self::NONE,
+        }
+    }
+}
