@@ -99,7 +99,11 @@ impl Line {
         let came = Came::default();
         let request = request.map(|body| Announced::new(body, came.clone()));
         let response = self.respond(request).await;
-        if came.any() { response } else { closing(response) }
+        if came.any() {
+            response
+        } else {
+            closing(response)
+        }
     }
 
     async fn respond<B>(&self, mut request: Request<B>) -> Response<Body>

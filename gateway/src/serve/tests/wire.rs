@@ -295,7 +295,10 @@ async fn an_answer_without_continue_ends_the_connection() {
         let head = served.head(&Method::PUT, path, body, framing);
         let (heard, closed) = say(&served, format!("{head}{LIVE}").as_bytes()).await;
         assert_eq!(statuses(&heard), [status], "{heard}");
-        assert!(heard.contains("\r\nconnection: close\r\n") && closed, "{heard}");
+        assert!(
+            heard.contains("\r\nconnection: close\r\n") && closed,
+            "{heard}"
+        );
     }
     let head = served.head(&Method::PUT, "/bucket/key", b"abc", announced);
     let (heard, _) = say(&served, format!("{head}abc{LIVE}").as_bytes()).await;
