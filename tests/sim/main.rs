@@ -17,7 +17,6 @@
 )]
 
 mod clock;
-mod completed_again;
 mod crash;
 mod leases;
 mod machine;
