@@ -226,7 +226,7 @@ impl fmt::Display for Workload {
         )?;
         write!(
             out,
-            "{large} of more than a chunk, parts of 5 MiB: {parts}, "
+            "{large} of more than a chunk, parts of 5 MiB: {parts}, slow ones to {slowest:?}, "
         )?;
         write!(out, "names {names:?}, sizes")?;
         for (class, weight) in classes.iter().filter(|(_, weight)| **weight > 0) {

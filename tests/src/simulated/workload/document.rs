@@ -177,12 +177,12 @@ mod tests {
         ];
         assert_eq!(found, expected);
         let text = delete(&["k".into()], true);
-        let root = cairn_compat_suite::xml::parse(&text).unwrap();
+        let root = xml::parse(&text).unwrap();
         assert_eq!(
             (root.texts("Object/Key"), root.child("Quiet")),
             (vec!["k".to_owned()], Some("true"))
         );
-        let root = cairn_compat_suite::xml::parse(&completion(&[(2, "e".into())])).unwrap();
+        let root = xml::parse(&completion(&[(2, "e".into())])).unwrap();
         assert_eq!(root.texts("Part/PartNumber"), ["2"]);
         assert_eq!(root.texts("Part/ETag"), ["\"e\""]);
     }
