@@ -18,7 +18,8 @@
 //! [`MarkReport::unnamed`]), `MARK_NAMED_MAX` discrepancies, and one page of a manifest in each of
 //! two levels. A healthy store is read once where it has no more shared manifests than that.
 //!
-//! One thing is not seen: two rows that hold the same list of extents without a `40` row that says
+//! Writings that are no chunk's current one are not compared: they are condemned, and nothing else
+//! says how many there are. One thing more is not seen: two rows that hold the same list of extents without a `40` row that says
 //! so, where each has counted its references. Both then let go of what they took, so nothing is lost
 //! or left. Where only one has, the chunks' counts differ and are named.
 
@@ -37,6 +38,8 @@ mod holders;
 mod indexes;
 mod shared;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use discrepancy::Discrepancy;
 
@@ -198,6 +201,14 @@ impl Mark {
     fn wrong(&mut self, discrepancy: Discrepancy) {
         if self.is_judging() {
             self.report.note(discrepancy, self.bounds.named);
+        }
+    }
+
+    /// Notes a page, which is followed in just one of the passes that sum up.
+    fn unreadable_page(&mut self, key: Bytes) {
+        if matches!(self.tally, Tally::Sums(_)) {
+            let unreadable = Discrepancy::Unreadable { key };
+            self.report.note(unreadable, self.bounds.named);
         }
     }
 

@@ -10,6 +10,7 @@
 //!  inventory   ──> unknown, twice ───────────> JudgeOrphans
 //!  GetCluster  ──> no table, enough disks ───> PlaceTable
 //!  repair.rs   ──> debt, suspects, moves; beside this loop, which it must not hold up
+//!  marking.rs  ──> every row, once a day; only tells
 //! ```
 
 use std::collections::BTreeSet;
@@ -30,11 +31,13 @@ use cairn_world::buggify;
 use tokio::sync::watch;
 
 use crate::service::Metadata;
+use marking::Marking;
 use orphans::{Suspects, Writing};
 use repair::Repair;
 
 pub mod garbage;
 pub mod leases;
+mod marking;
 pub mod moves;
 pub mod orders;
 pub mod orphans;
@@ -86,7 +89,12 @@ impl Planner {
         let service: Arc<dyn MetadataService> = Arc::clone(&self.metadata) as _;
         let clock = Arc::clone(metadata.clock());
         let repair = Repair::new(service, Arc::clone(&self.disks), clock);
-        tokio::join!(self.keep_house(stop.clone()), repair.run(metadata, stop));
+        let marking = Marking::new(Arc::clone(&metadata));
+        tokio::join!(
+            self.keep_house(stop.clone()),
+            marking.run(stop.clone()),
+            repair.run(metadata, stop)
+        );
     }
 
     async fn keep_house(mut self, mut stop: watch::Receiver<bool>) {

@@ -15,7 +15,7 @@ use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    Answer, DiskStatus, Entry, GetMembers, MembersAnswer, Query, Reply, StatusAnswer,
+    Answer, DiskStatus, Entry, GetMembers, MarkStatus, MembersAnswer, Query, Reply, StatusAnswer,
 };
 use cairn_world::{Bug, Clock, buggify, planted};
 use prost::Message as _;
@@ -64,6 +64,7 @@ pub struct Metadata {
     /// When each session was last heard of, on the monotonic face.
     heard: Mutex<BTreeMap<u64, Duration>>,
     reports: Reports,
+    marked: Mutex<Option<MarkStatus>>,
 }
 
 impl std::fmt::Debug for Metadata {
@@ -81,6 +82,7 @@ impl Metadata {
             clock,
             heard: Mutex::new(BTreeMap::new()),
             reports: Reports::default(),
+            marked: Mutex::default(),
         }
     }
 
@@ -102,7 +104,22 @@ impl Metadata {
     fn status(&self) -> StatusAnswer {
         let leader = self.host.metrics().leader;
         let now = self.clock.monotonic();
-        self.reports.answer(self.host.members(), leader, now)
+        let heard = self.reports.answer(self.host.members(), leader, now);
+        StatusAnswer {
+            mark: self.mark_status(),
+            ..heard
+        }
+    }
+
+    /// The last full mark that this replica finished, as leader, since it was started.
+    #[must_use]
+    pub fn mark_status(&self) -> Option<MarkStatus> {
+        *self.marked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A full mark is finished.
+    pub(crate) fn note_mark(&self, status: MarkStatus) {
+        *self.marked.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
     }
 
     /// Nodes and disks as far as this replica has applied them: for a voter that must know its peers

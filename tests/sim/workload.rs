@@ -290,58 +290,64 @@ fn as_it_is(_: &Liar, _: &str, _: &Call, heard: Heard) -> Heard {
     heard
 }
 
+fn wrong_byte(liar: &Liar, name: &str, _: &Call, heard: Heard) -> Heard {
+    match heard {
+        Heard::Answer(answer)
+            if name.starts_with("GET /simulated-one/g")
+                && answer.status == 200
+                && !answer.body.is_empty()
+                && liar.calls.load(Ordering::Relaxed).is_multiple_of(9) =>
+        {
+            let mut body = answer.body.to_vec();
+            body.iter_mut()
+                .next_back()
+                .into_iter()
+                .for_each(|last| *last ^= 1);
+            let body = body.into();
+            Heard::Answer(Answer { body, ..answer })
+        }
+        heard => heard,
+    }
+}
+
+fn stale(liar: &Liar, name: &str, call: &Call, heard: Heard) -> Heard {
+    let plain = call.headers.is_empty() && call.query.is_empty();
+    if !plain || !name.starts_with("GET /simulated-one/g") {
+        return heard;
+    }
+    let mut remembered = liar.remembered.lock().unwrap();
+    remembered.entry(name.to_owned()).or_insert(heard).clone()
+}
+
+fn stale_list(liar: &Liar, name: &str, call: &Call, heard: Heard) -> Heard {
+    if name != "GET /simulated-one" && name != "GET /simulated-two" {
+        return heard;
+    }
+    let name = format!("{name} {:?}", call.query);
+    let mut remembered = liar.remembered.lock().unwrap();
+    remembered.entry(name).or_insert(heard).clone()
+}
+
+fn lost_chunk(liar: &Liar, name: &str, _: &Call, heard: Heard) -> Heard {
+    match heard {
+        Heard::Answer(answer)
+            if name.starts_with("GET /cas/chunks/")
+                && liar.calls.load(Ordering::Relaxed).is_multiple_of(3) =>
+        {
+            Heard::Answer(Answer {
+                status: 404,
+                ..answer
+            })
+        }
+        heard => heard,
+    }
+}
+
 /// Every lie on its own, told now and then.
 #[test]
 fn a_gateway_that_lies_is_found() {
-    fn wrong_byte(liar: &Liar, name: &str, _: &Call, heard: Heard) -> Heard {
-        match heard {
-            Heard::Answer(answer)
-                if name.starts_with("GET /simulated-one/g")
-                    && answer.status == 200
-                    && !answer.body.is_empty()
-                    && liar.calls.load(Ordering::Relaxed) % 9 == 0 =>
-            {
-                let mut body = answer.body.to_vec();
-                let last = body.len() - 1;
-                body[last] ^= 1;
-                let body = body.into();
-                Heard::Answer(Answer { body, ..answer })
-            }
-            heard => heard,
-        }
-    }
-    fn stale(liar: &Liar, name: &str, call: &Call, heard: Heard) -> Heard {
-        let plain = call.headers.is_empty() && call.query.is_empty();
-        if !plain || !name.starts_with("GET /simulated-one/g") {
-            return heard;
-        }
-        let mut remembered = liar.remembered.lock().unwrap();
-        remembered.entry(name.to_owned()).or_insert(heard).clone()
-    }
-    fn stale_list(liar: &Liar, name: &str, call: &Call, heard: Heard) -> Heard {
-        if name != "GET /simulated-one" && name != "GET /simulated-two" {
-            return heard;
-        }
-        let name = format!("{name} {:?}", call.query);
-        let mut remembered = liar.remembered.lock().unwrap();
-        remembered.entry(name).or_insert(heard).clone()
-    }
-    fn lost_chunk(liar: &Liar, name: &str, _: &Call, heard: Heard) -> Heard {
-        match heard {
-            Heard::Answer(answer)
-                if name.starts_with("GET /cas/chunks/")
-                    && liar.calls.load(Ordering::Relaxed) % 3 == 0 =>
-            {
-                Heard::Answer(Answer {
-                    status: 404,
-                    ..answer
-                })
-            }
-            heard => heard,
-        }
-    }
     let lost_put = |number: u64, call: &Call| {
-        number % 11 == 0
+        number.is_multiple_of(11)
             && call.method == "PUT"
             && call.query.is_empty()
             && call.path.starts_with("/simulated-")
@@ -352,13 +358,13 @@ fn a_gateway_that_lies_is_found() {
                 .any(|(name, _)| name != "x-amz-meta-value")
     };
     let lost_delete = |number: u64, call: &Call| {
-        number % 3 == 0
+        number.is_multiple_of(3)
             && call.method == "DELETE"
             && call.path.contains("/g")
             && call.query.is_empty()
     };
     let lost_abort = |number: u64, call: &Call| {
-        number % 2 == 0 && call.method == "DELETE" && !call.query.is_empty()
+        number.is_multiple_of(2) && call.method == "DELETE" && !call.query.is_empty()
     };
     let none = |_: u64, _: &Call| false;
     type Lie = (&'static str, fn(u64, &Call) -> bool, Trick);

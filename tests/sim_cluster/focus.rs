@@ -35,11 +35,18 @@ impl Focus {
 
     /// What `bug` needs.
     pub(crate) fn of(bug: Bug) -> Self {
-        match bug {
-            Bug::JournalAckBeforeFsync
-            | Bug::PurgeBeforePersist
-            | Bug::StoreAckBeforeFsync
-            | Bug::DeleteWithoutTombstone => Self::on(&[Kind::Outage, Kind::NodeEnds], &[]),
+        Self::of_voters(bug)
+            .or_else(|| Self::of_commits(bug))
+            .or_else(|| Self::of_garbage(bug))
+            .unwrap_or_else(|| Self::of_shards(bug))
+    }
+
+    /// Bugs of journals, stores and reads.
+    fn of_voters(bug: Bug) -> Option<Self> {
+        Some(match bug {
+            Bug::JournalAckBeforeFsync | Bug::PurgeBeforePersist => {
+                Self::on(&[Kind::Outage, Kind::NodeEnds], &[])
+            }
             Bug::JournalSyncErrorIgnored => {
                 Self::on(&[Kind::JournalFails, Kind::Outage, Kind::NodeEnds], &[])
             }
@@ -54,6 +61,13 @@ impl Focus {
             Bug::StaleList | Bug::StaleRead | Bug::ReadsBeforeApplied => {
                 Self::on(&[Kind::Lag, Kind::LeaderCutOff], &["query-asks-a-follower"])
             }
+            _ => return None,
+        })
+    }
+
+    /// Bugs of commands and their outcomes.
+    fn of_commits(bug: Bug) -> Option<Self> {
+        Some(match bug {
             Bug::ConditionOutsideApply => Self::on(&[Kind::Weather], &[]),
             Bug::OutcomesForgotten | Bug::CommitRetriedInNewSession => Self::on(
                 &[Kind::Weather, Kind::LeaderCutOff],
@@ -73,6 +87,13 @@ impl Focus {
                 slow: true,
                 ..Self::NONE
             },
+            _ => return None,
+        })
+    }
+
+    /// Bugs of references and garbage.
+    fn of_garbage(bug: Bug) -> Option<Self> {
+        Some(match bug {
             Bug::PinOfAnotherSession | Bug::DeletesPinned => Self::on(
                 &[],
                 &["read-moves-on", "read-pauses", "garbage-round-repeats"],
@@ -88,7 +109,17 @@ impl Focus {
                 slow: true,
                 ..Self::NONE
             },
-            Bug::DeletesByChunk | Bug::ReferencesLeak | Bug::ShardsPermuted => Self::NONE,
+            Bug::DeletesByChunk | Bug::ReferencesLeak => Self::NONE,
+            _ => return None,
+        })
+    }
+
+    /// Bugs of places, repair, acknowledgements and bytes.
+    fn of_shards(bug: Bug) -> Self {
+        match bug {
+            Bug::StoreAckBeforeFsync | Bug::DeleteWithoutTombstone => {
+                Self::on(&[Kind::Outage, Kind::NodeEnds], &[])
+            }
             Bug::EpochWithoutDebt | Bug::CutOverWithoutSessions => Self {
                 kinds: &[Kind::Growth, Kind::DiskLeaves, Kind::MachineLost],
                 slow: true,
@@ -103,7 +134,6 @@ impl Focus {
                 ],
                 &["rebuild-given-up", "rebuild-refused"],
             ),
-            Bug::RebuildUnverified => Self::on(&[Kind::Rot, Kind::Misdirected], &[]),
             Bug::WeakAck | Bug::DebtNotRecorded => Self::on(
                 &[
                     Kind::NodeEnds,
@@ -113,7 +143,10 @@ impl Focus {
                 ],
                 &["disk-falls-out", "prepare-left-out", "grace-left-out"],
             ),
-            Bug::CellsUnchecked => Self::on(&[Kind::Rot, Kind::Misdirected], &[]),
+            Bug::CellsUnchecked | Bug::RebuildUnverified => {
+                Self::on(&[Kind::Rot, Kind::Misdirected], &[])
+            }
+            _ => Self::NONE,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cairn_model::{ChunkId, DiskId, DomainId, Incarnation, Sha256};
 use cairn_rpc::ShardFound;
+use cairn_tests::simulated::checks::bounds::{self, Mark};
 use cairn_tests::simulated::checks::references::{self, Marked, Voter};
 use cairn_tests::simulated::checks::shards::{self, Found, Row, State};
 use cairn_wire::metadata::{Chunk, ClusterAnswer};
@@ -16,6 +17,12 @@ use crate::observe;
 /// leader that has just been elected begins to count anew.
 const QUIET: Duration = Duration::from_secs(75 * 60);
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Segments a purged log needs: two in use, one ahead, and what a voter that lags holds back.
+const JOURNAL_SEGMENTS: u64 = 24;
+/// Sessions of two gateways that may be open: one a minute and gateway while an upload of an hour goes on.
+const OPEN_SESSIONS: u64 = 300;
+/// The whole cluster with its disks.
+const MEMORY_KIB: u64 = 3 << 20;
 
 /// After mending: voters agree, counts are right, and every shard is where its row says.
 pub(crate) async fn healed(cluster: &Cluster) -> Result<Vec<String>, String> {
@@ -37,6 +44,29 @@ pub(crate) async fn healed(cluster: &Cluster) -> Result<Vec<String>, String> {
     wrong.extend(references::voters_differ(&voters));
     wrong.extend(marked(cluster)?);
     Ok(wrong)
+}
+
+/// Nothing has grown without bound: logs are purged, sessions end, and the process is no larger than its
+/// simulated disks and a few stripes a request explain.
+pub(crate) async fn bounds(cluster: &Cluster) -> Result<Vec<String>, String> {
+    let mut marks = BTreeMap::new();
+    for (id, node) in &cluster.nodes {
+        if let Some(metadata) = &node.metadata {
+            let usage = metadata.host().metrics().journal;
+            let seen = usage.segments as u64;
+            let bound = JOURNAL_SEGMENTS;
+            marks.insert(
+                format!("journal segments of node {id}"),
+                Mark { seen, bound },
+            );
+        }
+    }
+    let seen = observe::sessions(cluster).await?;
+    let bound = OPEN_SESSIONS;
+    marks.insert("open sessions".to_owned(), Mark { seen, bound });
+    let (seen, bound) = (observe::peak_memory_kib(), MEMORY_KIB);
+    marks.insert("KiB of memory at most".to_owned(), Mark { seen, bound });
+    Ok(bounds::violations(&marks))
 }
 
 /// A full mark of what the leader has applied.
@@ -75,11 +105,28 @@ pub(crate) async fn quiet(cluster: &Cluster) -> Result<Vec<String>, String> {
         ];
         let waiting = waiting.iter().filter(|(_, count)| *count > 0);
         left.extend(waiting.map(|(what, count)| format!("{count} {what}")));
+        left.extend(damaged(cluster, &rows));
         if left.is_empty() || cluster.time.elapsed() - begun > QUIET {
             return Ok(left);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Damaged shards that lie where their rows want them. What a moved slot left behind may rot.
+fn damaged(cluster: &Cluster, rows: &[Row]) -> Vec<String> {
+    let wanted = |disk: &DiskId, chunk: &ChunkId, incarnation: &Incarnation, shard: u8| {
+        let mut of = rows.iter();
+        of.any(|row| {
+            let place = row.disks.get(usize::from(shard));
+            row.chunk == *chunk && row.incarnation == *incarnation && place == Some(disk)
+        })
+    };
+    let found = observe::damaged(cluster).into_iter();
+    let found = found.filter(|(disk, chunk, stamp, shard)| wanted(disk, chunk, stamp, *shard));
+    found
+        .map(|(disk, chunk, _, shard)| format!("shard {shard} of {chunk:?} on {disk:?} is damaged"))
+        .collect()
 }
 
 fn row(view: &ClusterAnswer, chunk: &Chunk) -> Option<Row> {

@@ -77,10 +77,12 @@ fn main() -> ExitCode {
         .unwrap();
     let report = runtime.block_on(run::run(&options));
     runtime.shutdown_background();
-    console::say(report.json());
     if report.violations.is_empty() {
+        console::say(report.json());
         ExitCode::SUCCESS
     } else {
+        console::say(format_args!("again: {}", options.command()));
+        console::say(report.json());
         ExitCode::FAILURE
     }
 }

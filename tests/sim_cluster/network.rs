@@ -90,7 +90,6 @@ pub(crate) struct Counts {
     pub(crate) lost: u64,
     pub(crate) repeated: u64,
     pub(crate) cut: u64,
-    pub(crate) turned_back: u64,
 }
 
 /// What becomes of a call.

@@ -85,12 +85,19 @@ pub(crate) async fn run(options: &Options) -> Report {
     let acknowledged: BTreeMap<&str, u64> = counts
         .map(|(kind, count)| (kind, count.acknowledged))
         .collect();
+    let messages = cluster.network.counts();
+    let counts = [
+        ("message lost", messages.lost),
+        ("message repeated", messages.repeated),
+        ("message at a cut line", messages.cut),
+    ];
+    faults.counts.extend(counts);
     Report {
         seed: options.seed,
         violations: violations.into_inner().unwrap(),
         simulated: time.elapsed(),
         trace: trace.result(),
-        calls: cluster.network.counts().calls,
+        calls: messages.calls,
         operations: acknowledged.values().sum(),
         acknowledged,
         faults: faults.counts,
@@ -142,6 +149,7 @@ async fn drive(
         observe::until_mended(cluster).await?;
         work.audit(&mut rng).await;
         stage.note(look::healed(cluster).await?);
+        stage.note(look::bounds(cluster).await?);
         stage.note(std::mem::take(&mut faults.violations));
         if stage.is_over() {
             return Ok(());

@@ -43,7 +43,10 @@ unsafe extern "C" fn getrandom(buffer: *mut u8, len: usize, _flags: u32) -> isiz
     let bytes = unsafe { std::slice::from_raw_parts_mut(buffer, len) };
     for piece in bytes.chunks_mut(8) {
         let drawn = next().to_le_bytes();
-        piece.copy_from_slice(&drawn[..piece.len()]);
+        piece
+            .iter_mut()
+            .zip(drawn)
+            .for_each(|(to, from)| *to = from);
     }
     DRAWN.fetch_add(len as u64, Ordering::SeqCst);
     isize::try_from(len).unwrap_or(isize::MAX)

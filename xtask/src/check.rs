@@ -41,12 +41,13 @@ enum Finding {
 /// One step of the check: its name and its work.
 type Step = (&'static str, fn(&Repository) -> Finding);
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     ("fmt", fmt),
     ("rules over cargo metadata", rules_over_metadata),
     ("rules over the tree", rules_over_tree),
     ("cargo deny", deny),
     ("clippy", clippy),
+    ("clippy of the simulation", clippy_of_the_simulation),
 ];
 
 /// Runs every step, and says whether all were clean.
@@ -90,6 +91,15 @@ fn clippy(repository: &Repository) -> Finding {
         "--locked",
     ]);
     command.args(["--", "-D", "warnings"]);
+    by_exit_code(repository, &mut command, "mend what clippy says above")
+}
+
+/// The simulated cluster, with the planted bugs and rare branches that no other build has.
+fn clippy_of_the_simulation(repository: &Repository) -> Finding {
+    let mut command = cargo();
+    command.args(["clippy", "--quiet", "--workspace", "--locked"]);
+    command.args(["--features", "cairn-tests/simulation"]);
+    command.args(["--test", "sim_cluster", "--", "-D", "warnings"]);
     by_exit_code(repository, &mut command, "mend what clippy says above")
 }
 

@@ -9,7 +9,7 @@ use super::{
     ApplyError, Context, Stop, Transaction, cluster, debts, malformed, placed, refuse, sessions,
 };
 use crate::keyspace::chunk::{ChunkKey, ChunkRow, ChunkState};
-use crate::keyspace::condemned::{CondemnedKey, CondemnedRow};
+use crate::keyspace::condemned::CondemnedKey;
 use crate::keyspace::partition::PartitionKey;
 
 /// Takes one reference for an extent.
@@ -233,10 +233,11 @@ pub(super) fn doom(
         chunk,
         incarnation,
     };
-    let row = CondemnedRow {
-        disks,
-        ..CondemnedRow::default()
-    };
+    // It may be doomed already, found on a disk that has yet to delete it: what was decided stays.
+    let mut row = txn.get(&key)?.unwrap_or_default();
+    row.disks.extend(disks);
+    row.disks.sort_unstable();
+    row.disks.dedup();
     txn.put(&key, &row);
     Ok(())
 }

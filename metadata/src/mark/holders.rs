@@ -158,13 +158,28 @@ impl Mark {
         for part in parts {
             let (key, value) = part?;
             self.read += 1;
-            let (PartKey { upload, number }, row) = decode::<PartKey>(&key, &value)?;
-            if self.shared.is_first() {
-                self.tally.hold(Item::Part { upload, number });
+            match self.hold_part(view, domain, &key, &value) {
+                Ok(()) => {}
+                Err(Fault::Unreadable) => self.wrong(Discrepancy::Unreadable { key }),
+                Err(fault) => return Err(fault),
             }
-            self.hold(view, domain, row.content.as_ref(), false)?;
         }
         Ok(())
+    }
+
+    fn hold_part(
+        &mut self,
+        view: &dyn View,
+        domain: u64,
+        key: &Bytes,
+        value: &Bytes,
+    ) -> Result<(), Fault> {
+        let PartKey { upload, number } = PartKey::decode(key)?;
+        if self.shared.is_first() {
+            self.tally.hold(Item::Part { upload, number });
+        }
+        let row = PartKey::decode_row(value)?;
+        self.hold(view, domain, row.content.as_ref(), false)
     }
 
     /// What is `nested` in a page has no other holder: copies share what a row names.
@@ -216,16 +231,31 @@ impl Mark {
         for page in view.scan(Bound::Included(&first), Bound::Excluded(&end)) {
             let (key, value) = page?;
             self.read += 1;
-            let (_, row) = decode::<PageKey>(&key, &value)?;
-            for extent in &row.extents {
-                self.refer(domain, &extent.sha256)?;
+            match self.hold_page(view, domain, &value, nested) {
+                Ok(()) => {}
+                Err(Fault::Unreadable) => self.unreadable_page(key),
+                Err(fault) => return Err(fault),
             }
-            for part in &row.parts {
-                if nested {
-                    return Err(Fault::Unreadable); // parts have no parts
-                }
-                self.hold(view, domain, part.content.as_ref(), true)?;
+        }
+        Ok(())
+    }
+
+    fn hold_page(
+        &mut self,
+        view: &dyn View,
+        domain: u64,
+        value: &Bytes,
+        nested: bool,
+    ) -> Result<(), Fault> {
+        let row = PageKey::decode_row(value)?;
+        for extent in &row.extents {
+            self.refer(domain, &extent.sha256)?;
+        }
+        for part in &row.parts {
+            if nested {
+                return Err(Fault::Unreadable); // parts have no parts
             }
+            self.hold(view, domain, part.content.as_ref(), true)?;
         }
         Ok(())
     }

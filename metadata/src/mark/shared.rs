@@ -7,7 +7,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 use cairn_store::{StoreError, View, prefix_end};
 
-use super::{Discrepancy, Fault, decode, has};
+use super::{Discrepancy, Fault, has};
 use crate::keyspace::KeyKind as _;
 use crate::keyspace::manifest::ManifestKey;
 
@@ -24,7 +24,8 @@ pub(super) struct Shared {
 #[derive(Debug)]
 struct Holders {
     counted: u64,
-    recorded: u64,
+    /// `None` where the row cannot be read.
+    recorded: Option<u64>,
 }
 
 impl Shared {
@@ -61,11 +62,12 @@ impl Shared {
         let rows = view.scan(Bound::Excluded(behind), end.as_ref().map(Vec::as_slice));
         for (place, row) in (1..).zip(rows) {
             let (key, value) = row?;
-            // One that cannot be read is told of by the pass over the rows.
-            if let Ok((manifest, row)) = decode::<ManifestKey>(&key, &value) {
+            // What cannot be read is told of by the pass over the rows.
+            if let Ok(manifest) = ManifestKey::decode(&key) {
+                let row = ManifestKey::decode_row(&value).ok();
                 let holders = Holders {
                     counted: 0,
-                    recorded: row.refs,
+                    recorded: row.map(|row| row.refs),
                 };
                 self.manifests.insert(manifest.0, holders);
             }
@@ -92,13 +94,14 @@ impl Shared {
 
     /// Manifests whose count is not that of their holders, or of none that share.
     pub(super) fn differences(&self) -> impl Iterator<Item = Discrepancy> + '_ {
-        let wrong = |holders: &Holders| holders.counted != holders.recorded || holders.recorded < 2;
-        let all = self.manifests.iter();
-        all.filter(move |(_, holders)| wrong(holders))
-            .map(|(manifest, holders)| Discrepancy::ManifestReferences {
+        self.manifests.iter().filter_map(|(manifest, holders)| {
+            let (counted, recorded) = (holders.counted, holders.recorded?);
+            let wrong = counted != recorded || recorded < 2;
+            wrong.then_some(Discrepancy::ManifestReferences {
                 manifest: *manifest,
-                counted: holders.counted,
-                recorded: holders.recorded,
+                counted,
+                recorded,
             })
+        })
     }
 }

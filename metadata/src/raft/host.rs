@@ -250,6 +250,14 @@ impl RaftHost {
         self.inner.stores.view()
     }
 
+    /// Runs `work` where it may block: for planners that read many rows.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    ) -> std::io::Result<T> {
+        blocking(self.inner.settings.inline, work).await
+    }
+
     /// Whether reads and proposals can be answered: a leader is known, and where it is this node, it
     /// has applied an entry of its own.
     #[must_use]

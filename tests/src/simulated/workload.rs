@@ -216,7 +216,7 @@ impl fmt::Display for Workload {
             contents,
             large,
             parts,
-            slowest,
+            slowest: _,
             rest,
             brisk: _,
         } = self;

@@ -214,3 +214,40 @@ fn an_orphan_is_one_that_no_row_knows_and_whose_session_has_ended() {
     assert_eq!(items.len(), 1);
     assert_eq!(items[0].incarnation, lost);
 }
+
+/// Found by the model of `tests/model`: the verdict took `Deleting` back, and with it the disks that
+/// were to be told.
+#[test]
+fn a_second_verdict_takes_back_nothing() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let incarnation = state.stamp(session);
+    state.done(end(session));
+    let judge = |disk: u8| {
+        Command::JudgeOrphans(JudgeOrphans {
+            orphans: vec![Orphan {
+                domain: 1,
+                sha256: vec![2; 32].into(),
+                incarnation: incarnation.clone(),
+                disks: vec![vec![disk; 16].into()],
+            }],
+        })
+    };
+    state.done(judge(9));
+    let items = condemned(&state);
+    state.done(Command::BeginDelete(BeginDelete { items }));
+    let (_, begun) = state.rows_of::<CondemnedKey>().remove(0);
+    assert!(begun.deleting);
+    for disk in [8, 9] {
+        assert_eq!(state.done(judge(disk)).number, 1);
+    }
+    let rows = state.rows_of::<CondemnedKey>();
+    let [(_, row)] = rows.as_slice() else {
+        panic!("one writing, one row: {rows:?}");
+    };
+    assert_eq!((row.deleting, row.token), (true, begun.token));
+    let disks = [8, 9].map(|disk| Bytes::from(vec![disk; 16]));
+    assert_eq!(row.disks, disks);
+    settle(&mut state);
+    assert!(condemned(&state).is_empty());
+}

@@ -104,7 +104,9 @@ fn answer(operation: &Operation, state: State, vague: u8) -> (State, Outcome) {
         (false, _) => (state, Outcome::Mismatch),
     };
     match operation {
-        Operation::Read if vague % 3 == 0 => (state, Outcome::SawOneOf(some_of(vague, state))),
+        Operation::Read if vague.is_multiple_of(3) => {
+            (state, Outcome::SawOneOf(some_of(vague, state)))
+        }
         Operation::Read => (state, Outcome::Saw(state)),
         Operation::Write(value) => (*value, Outcome::Done),
         Operation::Swap { expected, to } => swap(*expected == state, Some(*to)),

@@ -131,13 +131,16 @@ impl Page {
     }
 }
 
+/// Uploads by key and id.
+pub(super) type Named = BTreeSet<(String, String)>;
+
 /// All that was listed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Listings {
     /// Pages of objects.
     pub(super) pages: Vec<(Time, Page)>,
     /// Uploads of a bucket whose keys begin so: pairs of key and id. All pages as one look.
-    pub(super) uploads: Vec<(Time, Asked, BTreeSet<(String, String)>)>,
+    pub(super) uploads: Vec<(Time, Asked, Named)>,
     /// Names of buckets.
     pub(super) buckets: Vec<(Time, BTreeSet<String>)>,
 }
