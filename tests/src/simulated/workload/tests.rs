@@ -103,17 +103,3 @@ async fn calls_without_an_answer_may_have_happened() {
         assert_eq!((acknowledged, refused), (0, 0));
     }
 }
-
-#[tokio::test(start_paused = true)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tokio's paused clock is the simulated one"
-)]
-async fn after_so_many_steps_the_clients_take_their_time() {
-    let begun = tokio::time::Instant::now();
-    knock(Some(Heard::Refused), 400, 1_000).await;
-    let brisk = begun.elapsed();
-    knock(Some(Heard::Refused), 400, 1).await;
-    let slow = begun.elapsed() - brisk;
-    assert!(slow > 2 * brisk, "{brisk:?} and {slow:?}");
-}
