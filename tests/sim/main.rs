@@ -17,6 +17,7 @@
 )]
 
 mod clock;
+mod completed_again;
 mod crash;
 mod leases;
 mod machine;

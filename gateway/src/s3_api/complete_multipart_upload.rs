@@ -74,8 +74,9 @@ fn respond(
     Ok(output.into_response())
 }
 
-/// The upload is gone. If the object is what completing it would have made, it has been completed,
-/// and the client asks again because it did not hear of it.
+/// The upload is gone. If the object is what completing it has made, the client asks again because it
+/// did not hear of it. The same bytes are not enough: an upload that was aborted is not completed by
+/// another one of the same parts. What an upload made is named by it, for as long as it is there.
 async fn already(
     call: &Call,
     input: &CompleteMultipartUpload,
@@ -97,10 +98,15 @@ async fn already(
         .await
         .map_err(error::of_query)?
         .object;
-    let row = object
-        .and_then(|object| object.attributes)
-        .ok_or_else(gone)?;
-    if row.etag != multipart_etag(&md5s) {
+    let object = object.ok_or_else(gone)?;
+    let is_its_own = match &object.place {
+        Some(wire::object::Place::PartPages(list)) => {
+            list.manifest == upload_id::named(&input.upload_id)?
+        }
+        _ => false,
+    };
+    let row = object.attributes.ok_or_else(gone)?;
+    if !is_its_own || row.etag != multipart_etag(&md5s) {
         return Err(gone());
     }
     respond(call, row.etag.clone(), attributes::shown(&row))

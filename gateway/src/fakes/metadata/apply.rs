@@ -469,7 +469,8 @@ impl State {
         if complete.parts_digest != digest.finalize().as_slice() {
             return Err(Refusal::PartSetChanged);
         }
-        let manifest = Bytes::from(format!("list-{:011}", self.sequence));
+        // A part list is named by its upload.
+        let manifest = complete.upload.clone();
         let pages = u32::try_from(list.len().div_ceil(super::answer::PARTS_PER_PAGE)).unwrap();
         self.part_lists.insert(manifest.clone(), list);
         let place = wire::object::Place::PartPages(wire::PartPages {

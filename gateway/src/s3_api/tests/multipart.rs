@@ -117,6 +117,22 @@ async fn parts_become_one_object() {
 }
 
 #[tokio::test]
+async fn an_aborted_upload_is_not_completed_by_another_of_the_same_parts() {
+    let site = Site::new(1, 0).with_bucket().await;
+    let (aborted, completed) = (create(&site, &[]).await, create(&site, &[]).await);
+    let part = upload(&site, &aborted, 1, "part").await;
+    assert_eq!(upload(&site, &completed, 1, "part").await, part);
+    let target = format!("/bucket/key?uploadId={aborted}");
+    let abort = site.call(Method::DELETE, &target, "").await;
+    assert_eq!(abort.status, 204);
+    let parts = [(1, part.as_str())];
+    assert_eq!(complete(&site, &completed, &parts).await.status, 200);
+    assert_eq!(complete(&site, &completed, &parts).await.status, 200);
+    let other = complete(&site, &aborted, &parts).await;
+    assert_eq!(other.refusal(), (404, "NoSuchUpload".to_owned()));
+}
+
+#[tokio::test]
 async fn a_list_that_is_not_the_parts_is_refused() {
     let site = Site::new(1, 0).with_bucket().await;
     let id = create(&site, &[]).await;
