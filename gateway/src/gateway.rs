@@ -21,7 +21,7 @@ use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::users::Users;
-use crate::{app, error};
+use crate::{app, error, tuning};
 
 /// What every request shares.
 #[derive(Debug)]
@@ -98,7 +98,29 @@ impl Gateway {
 
     /// Keeps sessions and the view of the cluster fresh for as long as it is polled.
     pub async fn keep(&self) {
-        tokio::join!(self.inner.sessions.keep(), self.inner.path.views.keep());
+        tokio::join!(
+            self.inner.sessions.keep(),
+            self.inner.path.views.keep(),
+            self.watch_mark()
+        );
+    }
+
+    /// Shows what the last full mark of the metadata found. A new leader has none for an hour: what the
+    /// one before it found stays, with its time.
+    async fn watch_mark(&self) {
+        let Inner {
+            path,
+            metrics,
+            clock,
+            ..
+        } = self.inner.as_ref();
+        loop {
+            let status = path.metadata.status(wire::GetStatus {}).await;
+            if let Some(mark) = status.ok().and_then(|status| status.mark) {
+                metrics.show_mark(&mark);
+            }
+            clock.sleep(tuning::MARK_ASKED).await;
+        }
     }
 
     /// Takes no more uploads or reads and ends the sessions as the last of them ends. Waits as long

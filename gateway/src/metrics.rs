@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use cairn_telemetry::{Buckets, Counter, Gauge, Histogram, Registry};
 
+use cairn_wire::metadata::MarkStatus;
+
 use crate::data::session::Occupied;
 
 /// The gateway's series in the process's registry.
@@ -66,6 +68,25 @@ impl Metrics {
         self.held.set(shown(now.bytes));
         self.oldest.set(shown(now.oldest.as_secs()));
         self.oldest_held.set(shown(now.oldest_bytes));
+    }
+
+    /// Shows what a full mark found; before the first one there is nothing to show.
+    pub(crate) fn show_mark(&self, mark: &MarkStatus) {
+        let shown = |name, help, number: u64| {
+            let gauge = self.registry.gauge(name, help, &[]);
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+        };
+        let wrong =
+            "Counts that the last full mark of the metadata found wrong; its log names them.";
+        let rows = "Rows that the last full mark of the metadata has read.";
+        let ended = "When the last full mark of the metadata ended, in Unix time.";
+        shown("cairn_mark_discrepancies", wrong, mark.discrepancies);
+        shown("cairn_mark_rows", rows, mark.rows);
+        shown(
+            "cairn_mark_timestamp_seconds",
+            ended,
+            mark.finished_ms / 1_000,
+        );
     }
 
     /// Everything the process counts.

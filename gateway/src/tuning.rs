@@ -49,8 +49,14 @@ pub(crate) const SHARD_FINISH_PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const SHARD_FINISH_GRACE: Duration = Duration::from_secs(2);
 /// Longest wait for one disk to give cells.
 pub(crate) const SHARD_READ_PATIENCE: Duration = Duration::from_secs(10);
-/// Wait for the wanted cells before the others are asked as well.
-pub(crate) const HEDGE_AFTER: Duration = Duration::from_millis(250);
+/// Wait for a disk's cells before others are asked as well, as long as little is known of the disk.
+pub(crate) const HEDGE_START: Duration = Duration::from_millis(250);
+/// The shortest such wait: below it a busy processor here looks like a slow disk there.
+pub(crate) const HEDGE_MIN: Duration = Duration::from_millis(20);
+/// The longest: a disk that limps is not waited for because it always limps.
+pub(crate) const HEDGE_MAX: Duration = Duration::from_millis(250);
+/// Answers of a disk from which on the wait is made from them.
+pub(crate) const HEDGE_SAMPLES: u32 = 32;
 /// Chunks of one upload that may be sealing while the next is written.
 pub(crate) const SEALING_CHUNKS: usize = 2;
 
@@ -66,6 +72,9 @@ pub(crate) const COMPLETE_TRIES: u32 = 4;
 
 /// Attempts at a copy whose source changes under it.
 pub(crate) const COPY_TRIES: u32 = 8;
+
+/// How often the leader is asked what its last full mark found: the marks themselves are a day apart.
+pub(crate) const MARK_ASKED: Duration = Duration::from_secs(60);
 
 /// How often open sessions are kept alive and looked after.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -23,10 +23,11 @@ use crate::network::shards::RemoteShards;
 use crate::network::{Network, Services};
 use crate::process::Process;
 
-/// Rest between two pings of a member, how long one is waited for, and the silence after which others
-/// are preferred: as `cairn` has them.
+/// Rest between two pings of a member, how long one is waited for, the silence after which it was
+/// away, and that after which others are preferred: as `cairn` has them.
 const PING_EVERY: Duration = Duration::from_millis(500);
 const PING_PATIENCE: Duration = Duration::from_secs(1);
+const AWAY: Duration = Duration::from_millis(750);
 const SILENT: Duration = Duration::from_millis(1_600);
 /// How often the members are read.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -38,7 +39,30 @@ pub(crate) struct Members {
     network: Network,
     clock: Arc<dyn Clock>,
     known: Arc<Mutex<MembersAnswer>>,
-    heard: Arc<Mutex<BTreeMap<u64, Duration>>>,
+    heard: Arc<Mutex<BTreeMap<u64, Heard>>>,
+}
+
+/// When a member answered last, and when it was first heard after it had been away.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    at: Duration,
+    back: Option<Duration>,
+}
+
+impl Heard {
+    fn new(now: Duration) -> Self {
+        Self {
+            at: now,
+            back: None,
+        }
+    }
+
+    fn note(&mut self, now: Duration) {
+        if now.saturating_sub(self.at) > AWAY {
+            self.back = Some(now);
+        }
+        self.at = now.max(self.at);
+    }
 }
 
 impl Members {
@@ -93,8 +117,14 @@ impl Members {
     fn is_reachable(&self, node: u64) -> bool {
         let now = self.clock.monotonic();
         let mut heard = self.heard.lock().unwrap();
-        let at = *heard.entry(node).or_insert(now);
-        node == self.process.id || now.saturating_sub(at) <= SILENT
+        let heard = heard.entry(node).or_insert(Heard::new(now));
+        node == self.process.id || now.saturating_sub(heard.at) <= SILENT
+    }
+
+    fn is_back_since(&self, node: u64, moment: Duration) -> bool {
+        let heard = self.heard.lock().unwrap();
+        let back = heard.get(&node).and_then(|heard| heard.back);
+        back.is_some_and(|back| back > moment)
     }
 
     /// Pings the others for as long as it is polled.
@@ -109,7 +139,8 @@ impl Members {
                         .call(&members.process, node, PING_PATIENCE, ready);
                     if ping.await.is_ok() {
                         let now = members.clock.monotonic();
-                        members.heard.lock().unwrap().insert(node, now);
+                        let mut heard = members.heard.lock().unwrap();
+                        heard.entry(node).or_insert(Heard::new(now)).note(now);
                     }
                 });
             }
@@ -227,5 +258,10 @@ impl ShardRoutes for DiskLines {
     fn is_reachable(&self, disk: DiskId) -> bool {
         let holder = self.members.holder(disk);
         holder.is_some_and(|holder| self.members.is_reachable(holder))
+    }
+
+    fn is_back_since(&self, disk: DiskId, moment: Duration) -> bool {
+        let holder = self.members.holder(disk);
+        holder.is_some_and(|holder| self.members.is_back_since(holder, moment))
     }
 }

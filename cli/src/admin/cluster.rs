@@ -13,8 +13,17 @@ struct Cluster {
     failure_domain: Option<String>,
     partitions: u64,
     moving: u64,
+    /// Absent while the leader has finished none.
+    mark: Option<Mark>,
     nodes: Vec<Node>,
     disks: Vec<Disk>,
+}
+
+/// The leader's last full mark.
+#[derive(Debug, Deserialize)]
+struct Mark {
+    rows: u64,
+    discrepancies: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,6 +94,15 @@ fn lines(cluster: &Cluster) -> Vec<String> {
         cluster.partitions,
         cluster.moving
     )];
+    if let Some(mark) = &cluster.mark {
+        lines.push(match mark.discrepancies {
+            0 => format!("mark\t{} rows\tevery count is right", mark.rows),
+            wrong => format!(
+                "mark\t{} rows\t{wrong} counts are WRONG: the leader's log names them",
+                mark.rows
+            ),
+        });
+    }
     for node in &cluster.nodes {
         let vote = match (node.leads, node.votes) {
             (true, _) => "leads",
@@ -152,5 +170,22 @@ mod tests {
             "{}",
             lines[3]
         );
+    }
+
+    #[test]
+    fn wrong_counts_are_not_overlooked() {
+        let told = |mark: &str| {
+            let answer = format!(
+                r#"{{"cluster":"c1","coding":null,"failure_domain":null,"partitions":0,"moving":0,"mark":{mark},"nodes":[],"disks":[]}}"#
+            );
+            lines(&serde_json::from_str(&answer).unwrap()).split_off(1)
+        };
+        assert!(told("null").is_empty());
+        assert_eq!(
+            told(r#"{"finished_ms":1,"took_ms":1,"rows":40,"discrepancies":0}"#),
+            ["mark\t40 rows\tevery count is right"]
+        );
+        let wrong = told(r#"{"finished_ms":1,"took_ms":1,"rows":40,"discrepancies":2}"#);
+        assert!(wrong[0].contains("2 counts are WRONG"), "{wrong:?}");
     }
 }

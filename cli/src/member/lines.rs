@@ -114,6 +114,13 @@ impl ShardRoutes for DiskLines {
             .holder(disk)
             .is_some_and(|holder| holder == self.me || self.pool.is_reachable(holder))
     }
+
+    fn is_back_since(&self, disk: DiskId, moment: Duration) -> bool {
+        // The pool does not hold this process, which is never away.
+        self.roster
+            .holder(disk)
+            .is_some_and(|holder| self.pool.is_back_since(holder, moment))
+    }
 }
 
 /// The same for who is there before the process is on the network: until then there are no disks.
@@ -135,6 +142,12 @@ impl ShardRoutes for LateDiskLines {
 
     fn is_reachable(&self, disk: DiskId) -> bool {
         self.0.get().is_some_and(|lines| lines.is_reachable(disk))
+    }
+
+    fn is_back_since(&self, disk: DiskId, moment: Duration) -> bool {
+        self.0
+            .get()
+            .is_some_and(|lines| lines.is_back_since(disk, moment))
     }
 }
 

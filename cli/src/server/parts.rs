@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cairn_gateway::{Gateway, Settings as GatewaySettings};
 use cairn_metadata::raft::network::NoPeers;
@@ -128,5 +129,9 @@ impl ShardRoutes for OwnDisks {
 
     fn is_reachable(&self, disk: DiskId) -> bool {
         self.disks.contains(&disk)
+    }
+
+    fn is_back_since(&self, _: DiskId, _: Duration) -> bool {
+        false
     }
 }

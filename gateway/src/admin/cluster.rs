@@ -172,8 +172,18 @@ fn describe(cluster: &wire::ClusterAnswer, status: &wire::StatusAnswer) -> Value
         "failure_domain": class.map(|class| class.domain.as_str()),
         "partitions": cluster.partitions.len(),
         "moving": cluster.moves.len(),
+        "mark": status.mark.as_ref().map(describe_mark),
         "nodes": nodes,
         "disks": disks,
+    })
+}
+
+fn describe_mark(mark: &wire::MarkStatus) -> Value {
+    json!({
+        "finished_ms": mark.finished_ms,
+        "took_ms": mark.took_ms,
+        "rows": mark.rows,
+        "discrepancies": mark.discrepancies,
     })
 }
 
@@ -276,6 +286,7 @@ mod tests {
         assert_eq!(silent["disks"][0]["leaving"], "lost");
         assert_eq!(silent["disks"][0]["partitions"], 1);
         assert_eq!(silent["disks"][0]["ready"], Value::Null, "nobody said");
+        assert_eq!(silent["mark"], Value::Null, "none has ended");
         let status = wire::StatusAnswer {
             voters: vec![0x5e],
             leader: 0x5e,
@@ -290,10 +301,15 @@ mod tests {
                     detail: String::new(),
                 }],
             }],
+            mark: Some(wire::MarkStatus {
+                discrepancies: 3,
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let heard = describe(&cluster(), &status);
         assert_eq!(heard["nodes"][0]["silent_ms"], 12);
+        assert_eq!(heard["mark"]["discrepancies"], 3);
         assert_eq!(heard["nodes"][0]["leads"], true);
         assert_eq!(heard["disks"][0]["free"], 5);
         assert_eq!(heard["disks"][0]["detail"], Value::Null);

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!   first wave    the data shards that hold the range          all came, all agree: done, no maths
-//!   second wave   every other shard of those stripes           when one is down, lost, wrong or slow
+//!   second wave   every other shard of those stripes           when one is down, owed, lost, wrong or slow
+//!   third wave    shards that the row says are owed            when k others cannot be had, or are slow
 //! ```
 //!
-//! The chunk row is the authority: incarnation, coding, length, and the digest of the cell table. The
-//! table itself comes with the first shard whose copy has that digest. A shard that is missing or
-//! fails a check counts as lost, and the chunk is marked suspect, once.
+//! The chunk row is the authority: incarnation, coding, length, debt, and the digest of the cell table.
+//! The table itself comes with the first shard whose copy has that digest. A shard that is missing or
+//! fails a check counts as lost, and the chunk is marked suspect, once; but that a shard in debt is
+//! missing is known, and its repair ordered.
 
 mod gather;
 mod waves;
@@ -15,14 +17,12 @@ mod waves;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_erasure::{CellTable, RangePlan, StripeDecoder};
-use cairn_model::{ChunkId, Coding, DomainId, Incarnation, Sha256};
+use cairn_model::{ChunkId, Coding, DiskId, DomainId, Incarnation, Sha256};
 use cairn_wire::metadata as wire;
 use cairn_wire::metadata::entry::Command;
-use cairn_world::buggify;
 use futures_util::StreamExt;
 
 use self::gather::Gather;
@@ -45,18 +45,37 @@ pub(crate) struct ChunkRow {
     pub(crate) crc64nvme: u64,
     pub(crate) table_digest: [u8; CellTable::DIGEST_LEN],
     pub(crate) suspect: bool,
+    /// As it was when the row was read: it may have been paid since, and grows no more.
+    pub(crate) debt: Vec<Owed>,
+}
+
+/// A shard that is not where its slot is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owed {
+    pub(crate) shard: u8,
+    /// The disk it lies on instead; none where it lies nowhere.
+    pub(crate) found: Option<DiskId>,
 }
 
 impl ChunkRow {
     /// Reads a row; `None` where this version cannot.
     pub(crate) fn read(row: &wire::Chunk) -> Option<Self> {
+        let coding = layout::coding(row.coding)?;
+        // What makes no sense of a debt is passed by: it only steers.
+        let owed = |debt: &wire::Debt| {
+            let shard = u8::try_from(debt.shard).ok();
+            let found = debt.found.as_ref().try_into().ok().map(DiskId);
+            let shard = shard.filter(|shard| usize::from(*shard) < coding.shards())?;
+            Some(Owed { shard, found })
+        };
         Some(Self {
+            debt: row.debt.iter().filter_map(owed).collect(),
             chunk: ChunkId {
                 domain: DomainId(row.domain),
                 sha256: Sha256(row.sha256.as_ref().try_into().ok()?),
             },
             incarnation: Incarnation::from_bytes(&row.incarnation)?,
-            coding: layout::coding(row.coding)?,
+            coding,
             length: row.length.into(),
             crc64nvme: row.crc64nvme,
             table_digest: row.table_digest.as_ref().try_into().ok()?,
@@ -106,6 +125,8 @@ enum Failed {
     Lost {
         /// Some shard was not where the row says: the row in hand may be old.
         missing: bool,
+        /// Some shard is lost or wrong that should not be. Nodes that do not answer are no evidence.
+        damaged: bool,
     },
 }
 
@@ -142,24 +163,27 @@ impl ChunkReader {
     /// `Lost` where too few shards could be read; metadata errors.
     pub(crate) async fn read(&mut self, range: Range<u64>) -> Result<Vec<Bytes>, ReadError> {
         let mut view = self.path.views.get().await?;
-        let mut resolved = false;
+        let (mut resolved, mut damage) = (false, false);
         for _ in 0..tuning::READ_ATTEMPTS {
             let plan = RangePlan::new(self.row.coding, self.row.length, range.clone());
             match self.attempt(&view, &plan).await {
                 Ok(pieces) => return Ok(pieces),
                 Err(Failed::Stale) => view = self.path.views.newer_than(Some(&view)).await?,
-                Err(Failed::Lost { missing: true }) if !resolved => {
-                    resolved = true;
-                    if !self.resolve().await? {
+                Err(Failed::Lost { missing, damaged }) => {
+                    damage = damaged;
+                    let first = missing && !std::mem::replace(&mut resolved, true);
+                    if !first || !self.resolve().await? {
                         break;
                     }
+                    damage = false;
                 }
-                Err(Failed::Lost { .. }) => break,
             }
         }
         tracing::error!(chunk = ?self.row.chunk, incarnation = %self.row.incarnation,
             "a chunk cannot be read");
-        self.report("unreadable");
+        if damage {
+            self.report("unreadable");
+        }
         Err(ReadError::Lost)
     }
 
@@ -178,26 +202,26 @@ impl ChunkReader {
 
     async fn attempt(&mut self, view: &Arc<View>, plan: &RangePlan) -> Result<Vec<Bytes>, Failed> {
         let partition = view.partition(self.row.incarnation);
-        let mut gather = Gather::new(plan.clone(), self.row.coding.data(), self.decoder.take());
-        let mut waves = Waves::new(&self.path, &self.row, partition, gather.decoder.is_none());
+        let mut waves = Waves::new(&self.path, &self.row, partition, self.decoder.is_none());
+        let data = self.row.coding.data();
+        let mut gather = Gather::new(plan.clone(), data, self.decoder.take(), waves.owed());
         waves.first(plan);
-        let mut hedge = self.path.clock.sleep(if buggify("hedge-at-once") {
-            Duration::ZERO
-        } else {
-            tuning::HEDGE_AFTER
-        });
         let complete = loop {
+            waves.go_on(plan, &gather);
+            let due = waves.due();
             tokio::select! {
                 biased;
-                Some(read) = waves.reads.next() => gather.take(read, &self.row),
-                () = &mut hedge, if !waves.second_sent => waves.second(plan),
+                Some(read) = waves.reads.next() => {
+                    waves.came(&read);
+                    gather.take(read, &self.row);
+                }
+                () = self.path.clock.sleep(due.unwrap_or_default()), if due.is_some() => {
+                    waves.next(plan);
+                }
                 else => break false,
             }
             if gather.decode() {
                 break true;
-            }
-            if gather.troubled || waves.reads.is_empty() {
-                waves.second(plan);
             }
         };
         drop(waves);
@@ -207,6 +231,7 @@ impl ChunkReader {
                 true => Failed::Stale,
                 false => Failed::Lost {
                     missing: gather.missing,
+                    damaged: !gather.damaged.is_empty(),
                 },
             });
         }

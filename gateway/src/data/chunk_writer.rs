@@ -132,13 +132,14 @@ impl ChunkWriter {
                     .map(|(lane, cell)| async move {
                         if let Some(upload) = &mut lane.upload {
                             let cells = std::slice::from_ref(cell);
+                            let begun = path.clock.monotonic();
                             let call = upload.write(cells);
                             let mut outcome = path.within(tuning::SHARD_WRITE_PATIENCE, call).await;
                             if buggify("disk-falls-out") {
                                 outcome = Err(ShardError::Unavailable("not now".to_owned()));
                             }
                             if let Err(error) = outcome {
-                                lane.fail(path, &error);
+                                lane.fail(path, &error, begun);
                             }
                         }
                     });
@@ -207,7 +208,11 @@ impl Sealing<'_> {
     async fn receipts(&self, lanes: Vec<Lane>, trailer: ShardTrailer) -> Option<ack::Met> {
         let mut durable: Vec<(DiskId, bool)> =
             lanes.iter().map(|lane| (lane.disk, false)).collect();
-        let asked: Vec<bool> = lanes.iter().map(|lane| lane.upload.is_some()).collect();
+        // Of those that are not asked nothing new is known.
+        let asked = lanes.iter().map(|lane| lane.upload.is_some());
+        let mut failing: Vec<Option<Failing>> =
+            asked.map(|asked| asked.then_some(Failing::Reach)).collect();
+        let begun = self.path.clock.monotonic();
         let mut sealing: FuturesUnordered<_> = (0_u8..)
             .zip(lanes)
             .filter_map(|(shard, lane)| Some((shard, lane.upload?)))
@@ -223,7 +228,10 @@ impl Sealing<'_> {
                 biased;
                 sealed = sealing.next() => {
                     let Some((shard, outcome)) = sealed else { break };
-                    self.note(&mut durable, shard, outcome);
+                    let failed = self.note(&mut durable, shard, outcome);
+                    if let Some(failing) = failing.get_mut(usize::from(shard)) {
+                        *failing = failed;
+                    }
                 }
                 () = &mut deadline => break,
             }
@@ -238,59 +246,57 @@ impl Sealing<'_> {
             }
             met = now_met;
         }
-        // Only those that were asked: of the others nothing new is known.
-        for (disk, durable) in durable
-            .iter()
-            .zip(&asked)
-            .filter_map(|(one, asked)| asked.then_some(one))
-        {
-            if !durable {
-                self.path.nodes.failed(*disk, Failing::Everything);
+        for ((disk, _), failing) in durable.iter().zip(failing) {
+            if let Some(failing) = failing {
+                self.path.nodes.failed(*disk, failing, begun);
             }
         }
         met
     }
 
+    /// Notes what a disk answered, and gives what it failed in.
     fn note(
         &self,
         durable: &mut [(DiskId, bool)],
         shard: u8,
         outcome: Result<ShardReceipt, ShardError>,
-    ) {
-        let Some((disk, durable)) = durable.get_mut(usize::from(shard)) else {
-            return;
-        };
+    ) -> Option<Failing> {
+        let (disk, durable) = durable.get_mut(usize::from(shard))?;
         let expected = ShardReceipt {
             disk: *disk,
             incarnation: self.incarnation,
             shard,
         };
         match outcome {
-            Ok(receipt) if receipt == expected => *durable = true,
+            Ok(receipt) if receipt == expected => {
+                *durable = true;
+                None
+            }
             Ok(receipt) => {
                 tracing::error!(
                     ?receipt,
                     ?expected,
                     "a receipt for another shard counts for none"
                 );
+                Some(Failing::Everything)
             }
-            Err(error) => tracing::warn!(%disk, shard, %error, "a shard could not be sealed"),
+            Err(error) => {
+                tracing::warn!(%disk, shard, %error, "a shard could not be sealed");
+                Some(match Failing::of(&error) {
+                    // Full under a shard that it had room for: it is not well.
+                    Failing::Room => Failing::Everything,
+                    failing => failing,
+                })
+            }
         }
     }
 }
 
 impl Lane {
-    fn fail(&mut self, path: &DataPath, error: &ShardError) {
+    /// Leaves it out, since it failed a call that began at `begun`.
+    fn fail(&mut self, path: &DataPath, error: &ShardError, begun: Duration) {
         tracing::warn!(disk = %self.disk, %error, "a disk fell out of an upload");
-        let room = matches!(error, ShardError::Full);
-        path.nodes.failed(
-            self.disk,
-            if room {
-                Failing::Room
-            } else {
-                Failing::Everything
-            },
-        );
+        path.nodes.failed(self.disk, Failing::of(error), begun);
         self.upload = None;
     }
 }
@@ -323,6 +329,7 @@ async fn prepare(
     chunk_len: u64,
     patience: Duration,
 ) -> (Vec<Lane>, bool) {
+    let begun = path.clock.monotonic();
     let calls = (0_u8..).zip(&drawn.disks).map(|(shard, (disk, ask))| {
         let header = ShardHeader {
             disk: *disk,
@@ -352,7 +359,7 @@ async fn prepare(
                 lane.upload = Some(upload);
             }
             Some(Err(ShardError::StaleEpoch { .. } | ShardError::NotMine)) => stale = true,
-            Some(Err(error)) => lane.fail(path, &error),
+            Some(Err(error)) => lane.fail(path, &error, begun),
         }
         lane
     };

@@ -1,13 +1,17 @@
-//! Which storage node serves a disk, and which disks are better left alone for a moment.
+//! Which storage node serves a disk, which disks are better left alone for a moment, and how long to
+//! wait for one.
+
+mod latency;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cairn_model::DiskId;
-use cairn_rpc::{ShardRoutes, ShardService};
+use cairn_model::{DiskId, limits};
+use cairn_rpc::{ShardError, ShardRoutes, ShardService};
 use cairn_world::{Clock, buggify};
 
+use self::latency::Latencies;
 use crate::tuning;
 
 /// What a disk failed in.
@@ -15,8 +19,21 @@ use crate::tuning;
 pub(crate) enum Failing {
     /// It has no room: only writes pass it over.
     Room,
-    /// It does not work, or does not answer.
+    /// It was not reached, or gave no answer: its node may have been away, and be back.
+    Reach,
+    /// It does not work.
     Everything,
+}
+
+impl Failing {
+    /// What a call's error says.
+    pub(crate) fn of(error: &ShardError) -> Self {
+        match error {
+            ShardError::Full => Self::Room,
+            ShardError::Unavailable(_) => Self::Reach,
+            _ => Self::Everything,
+        }
+    }
 }
 
 /// A disk that failed lately.
@@ -25,15 +42,18 @@ struct Down {
     until: Duration,
     pause: Duration,
     failing: Failing,
+    /// When the call began that failed.
+    begun: Duration,
 }
 
-/// The storage nodes by disk, and a short memory of failures. The memory only steers: a disk in it
-/// is passed over by new writes while others do, and is asked last by reads.
+/// The storage nodes by disk, and a short memory of failures and of latencies. The memory only steers:
+/// a disk that failed is passed over by new writes while others do, and is asked last by reads.
 #[derive(Debug)]
 pub(crate) struct Nodes {
     routes: Arc<dyn ShardRoutes>,
     clock: Arc<dyn Clock>,
     down: Mutex<BTreeMap<DiskId, Down>>,
+    latencies: Mutex<BTreeMap<DiskId, Latencies>>,
 }
 
 impl Nodes {
@@ -42,6 +62,7 @@ impl Nodes {
             routes,
             clock,
             down: Mutex::default(),
+            latencies: Mutex::default(),
         }
     }
 
@@ -60,44 +81,48 @@ impl Nodes {
         self.down.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a failure still counts.
+    fn counts(&self, disk: DiskId, down: &Down) -> bool {
+        self.clock.monotonic() < down.until && !self.is_over(disk, down)
+    }
+
+    /// Whether a failure was that of a node which has come back since. A disk that does not work
+    /// gets no better by that its node answers.
+    fn is_over(&self, disk: DiskId, down: &Down) -> bool {
+        down.failing == Failing::Reach && self.routes.is_back_since(disk, down.begun)
+    }
+
     /// Whether the disk can be read from: it is known and has not failed a call lately.
     pub(crate) fn is_up(&self, disk: DiskId) -> bool {
-        let now = self.clock.monotonic();
-        self.routes.is_reachable(disk)
-            && self
-                .down()
-                .get(&disk)
-                .is_none_or(|down| down.until <= now || down.failing == Failing::Room)
+        let fails = |down: &Down| down.failing != Failing::Room && self.counts(disk, down);
+        self.routes.is_reachable(disk) && !self.down().get(&disk).is_some_and(fails)
     }
 
     /// The disks that can be written to.
     pub(crate) fn writable(&self) -> BTreeSet<DiskId> {
-        let now = self.clock.monotonic();
         let down = self.down();
+        let fails = |disk: &DiskId| down.get(disk).is_some_and(|down| self.counts(*disk, down));
         let is_up = |disk: &DiskId| {
-            self.routes.is_reachable(*disk)
-                && down.get(disk).is_none_or(|down| down.until <= now)
-                && !buggify("disk-passed-over")
+            self.routes.is_reachable(*disk) && !fails(disk) && !buggify("disk-passed-over")
         };
         self.routes.disks().into_iter().filter(is_up).collect()
     }
 
-    /// Remembers that the disk failed a call just now.
-    pub(crate) fn failed(&self, disk: DiskId, failing: Failing) {
-        let now = self.clock.monotonic();
+    /// Remembers that the disk just failed a call, which began at `begun` of the monotonic clock.
+    pub(crate) fn failed(&self, disk: DiskId, failing: Failing, begun: Duration) {
         let mut all = self.down();
-        let before = all.get(&disk).copied();
-        if before.is_some_and(|down| now < down.until && down.failing >= failing) {
+        let before = all.get(&disk).filter(|down| !self.is_over(disk, down));
+        if before.is_some_and(|down| self.counts(disk, down) && down.failing >= failing) {
             return;
         }
         let pause = before.map_or(tuning::DISK_DOWN, |down| {
             (down.pause * 2).min(tuning::DISK_DOWN_MAX)
         });
-        let until = now.saturating_add(pause);
         let down = Down {
-            until,
+            until: self.clock.monotonic().saturating_add(pause),
             pause,
             failing,
+            begun,
         };
         all.insert(disk, down);
     }
@@ -112,46 +137,81 @@ impl Nodes {
         let mut down = self.down();
         if down
             .get(&disk)
-            .is_some_and(|down| down.failing == Failing::Everything)
+            .is_some_and(|down| down.failing != Failing::Room)
         {
             down.remove(&disk);
         }
     }
+
+    fn latencies(&self) -> MutexGuard<'_, BTreeMap<DiskId, Latencies>> {
+        self.latencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long to wait for about `bytes` bytes of a disk before others are asked as well.
+    pub(crate) fn hedge_after(&self, disk: DiskId, bytes: u64) -> Duration {
+        let all = self.latencies();
+        all.get(&disk).map_or(tuning::HEDGE_START, |latencies| {
+            latencies.of(bytes).hedge_after()
+        })
+    }
+
+    /// A read of about `bytes` bytes begins.
+    pub(crate) fn reading(&self, disk: DiskId, bytes: u64) -> Reading<'_> {
+        Reading {
+            nodes: self,
+            disk,
+            bytes,
+            begun: self.clock.monotonic(),
+            is_answered: false,
+        }
+    }
+
+    fn note(&self, reading: &Reading<'_>) {
+        let took = self.clock.monotonic().saturating_sub(reading.begun);
+        let mut all = self.latencies();
+        if all.len() >= limits::DISKS_MAX && !all.contains_key(&reading.disk) {
+            // Those of disks that have left.
+            let here: BTreeSet<DiskId> = self.routes.disks().into_iter().collect();
+            all.retain(|disk, _| here.contains(disk));
+        }
+        let latency = all.entry(reading.disk).or_default().of_mut(reading.bytes);
+        if reading.is_answered {
+            latency.answered(took);
+        } else {
+            latency.given_up(took);
+        }
+    }
+}
+
+/// A read on its way. Dropped without an answer it tells how long it was waited for.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    nodes: &'a Nodes,
+    disk: DiskId,
+    bytes: u64,
+    begun: Duration,
+    is_answered: bool,
+}
+
+impl Reading<'_> {
+    /// The cells are here.
+    pub(crate) fn answered(mut self) {
+        self.is_answered = true;
+    }
+
+    /// It failed.
+    pub(crate) fn failed(self, failing: Failing) {
+        self.nodes.failed(self.disk, failing, self.begun);
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.nodes.note(self);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fakes::{FakeDisks, HandClock};
-
-    #[test]
-    fn a_disk_without_room_is_read_and_one_that_fails_is_left_alone_ever_longer() {
-        let clock = Arc::new(HandClock::new());
-        let nodes = Nodes::new(FakeDisks::new().routes(2), clock.clone());
-        let disk = FakeDisks::id(0);
-        let judge = || (nodes.is_up(disk), nodes.writable().contains(&disk));
-        assert_eq!(judge(), (true, true));
-        nodes.failed(disk, Failing::Room);
-        assert_eq!(judge(), (true, false));
-        nodes.served_read(disk);
-        assert_eq!(judge(), (true, false), "a read says nothing of room");
-        nodes.failed(disk, Failing::Everything);
-        assert_eq!(judge(), (false, false), "worse is believed at once");
-        let mut pauses = Vec::new();
-        for _ in 0..8 {
-            let begun = clock.monotonic();
-            while !nodes.is_up(disk) {
-                clock.advance(Duration::from_secs(1));
-            }
-            pauses.push((clock.monotonic() - begun).as_secs());
-            nodes.failed(disk, Failing::Everything);
-        }
-        assert!(
-            pauses.is_sorted() && pauses[0] < 5 && pauses[7] == 60,
-            "{pauses:?}"
-        );
-        nodes.took_write(disk);
-        assert_eq!(judge(), (true, true));
-        assert!(!nodes.is_up(FakeDisks::id(7)), "a stranger");
-    }
-}
+mod tests;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_model::{DiskId, Incarnation};
 use cairn_rpc::{
-    ShardCells, ShardDelete, ShardError, ShardHeader, ShardRead, ShardReceipt, ShardRoutes,
-    ShardService, ShardTrailer, ShardUpload,
+    DiskRoute, ShardCells, ShardDelete, ShardError, ShardHeader, ShardRead, ShardReceipt,
+    ShardRoutes, ShardService, ShardTrailer, ShardUpload,
 };
 use tokio::sync::Semaphore;
 
@@ -25,6 +26,8 @@ pub(crate) enum DiskFault {
     LiesInReceipt,
     /// Never answers any more.
     Hangs,
+    /// Its node cannot be reached.
+    Away,
     /// Knows a newer epoch than anyone else, so many times.
     Stale(u32),
     /// Has lost what it had.
@@ -52,9 +55,12 @@ pub(crate) type Place = (DiskId, Incarnation, u8);
 struct State {
     sealed: BTreeMap<Place, Sealed>,
     faults: BTreeMap<DiskId, DiskFault>,
+    /// When their nodes were back.
+    back: BTreeMap<DiskId, Duration>,
     prepared: usize,
     dropped: usize,
     reads: usize,
+    reads_of: BTreeMap<DiskId, usize>,
     reads_at_once: usize,
     most_reads_at_once: usize,
 }
@@ -84,11 +90,16 @@ impl FakeDisks {
 
     /// The ways to `count` disks.
     pub(crate) fn routes(&self, count: u8) -> Arc<dyn ShardRoutes> {
-        let route = |index| {
-            let service: Arc<dyn ShardService> = Arc::new(self.clone());
-            (Self::id(index), service)
-        };
-        Arc::new((0..count).map(route).collect::<BTreeMap<_, _>>())
+        Arc::new(FakeRoutes {
+            disks: self.clone(),
+            ids: (0..count).map(Self::id).collect(),
+        })
+    }
+
+    /// The node of a disk was away, and is back at that moment.
+    pub(crate) fn came_back(&self, index: u8, at: Duration) {
+        let mut state = self.state.lock().unwrap();
+        state.back.insert(Self::id(index), at);
     }
 
     pub(crate) fn fault(&self, index: u8, fault: DiskFault) {
@@ -121,6 +132,16 @@ impl FakeDisks {
     pub(crate) fn reads(&self) -> (usize, usize) {
         let state = self.state.lock().unwrap();
         (state.reads, state.most_reads_at_once)
+    }
+
+    /// Reads that one disk was asked for.
+    pub(crate) fn reads_of(&self, index: u8) -> usize {
+        let state = self.state.lock().unwrap();
+        state
+            .reads_of
+            .get(&Self::id(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The fault that strikes this call; a counted one wears off.
@@ -166,6 +187,40 @@ impl FakeDisks {
     }
 }
 
+#[derive(Debug)]
+struct FakeRoutes {
+    disks: FakeDisks,
+    ids: Vec<DiskId>,
+}
+
+impl ShardRoutes for FakeRoutes {
+    fn shards(&self, disk: DiskId) -> Option<Arc<dyn ShardService>> {
+        self.is_reachable(disk)
+            .then(|| Arc::new(self.disks.clone()) as _)
+    }
+
+    fn route(&self, _: DiskId) -> Option<DiskRoute> {
+        None
+    }
+
+    fn disks(&self) -> Vec<DiskId> {
+        self.ids.clone()
+    }
+
+    fn is_reachable(&self, disk: DiskId) -> bool {
+        self.ids.contains(&disk)
+    }
+
+    fn is_back_since(&self, disk: DiskId, moment: Duration) -> bool {
+        let state = self.disks.state.lock().unwrap();
+        state.back.get(&disk).is_some_and(|back| *back > moment)
+    }
+}
+
+fn away() -> ShardError {
+    ShardError::Unavailable("away".to_owned())
+}
+
 fn flip(cells: &mut [Bytes]) {
     for cell in cells {
         let mut bytes = cell.to_vec();
@@ -181,6 +236,7 @@ impl ShardService for FakeDisks {
         match fault {
             Some(DiskFault::Full) => return Err(ShardError::Full),
             Some(DiskFault::Hangs) => std::future::pending().await,
+            Some(DiskFault::Away) => return Err(away()),
             Some(DiskFault::Stale(_)) => {
                 return Err(ShardError::StaleEpoch {
                     current: header.epoch + 1,
@@ -203,6 +259,7 @@ impl ShardService for FakeDisks {
         {
             let mut state = self.state.lock().unwrap();
             state.reads += 1;
+            *state.reads_of.entry(read.disk).or_default() += 1;
             state.reads_at_once += 1;
             state.most_reads_at_once = state.most_reads_at_once.max(state.reads_at_once);
         }
@@ -210,6 +267,7 @@ impl ShardService for FakeDisks {
         self.state.lock().unwrap().reads_at_once -= 1;
         match fault {
             Some(DiskFault::Hangs) => std::future::pending().await,
+            Some(DiskFault::Away) => return Err(away()),
             Some(DiskFault::Missing) => return Err(ShardError::Missing),
             Some(DiskFault::Corrupt) => return Err(ShardError::Corrupt("bad record".to_owned())),
             Some(DiskFault::Stale(_)) => {

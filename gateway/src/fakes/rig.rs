@@ -148,13 +148,18 @@ impl Rig {
 
     /// Lets waits run out while something else goes on.
     pub(crate) fn let_time_pass(&self) -> tokio::task::JoinHandle<()> {
+        self.let_time_pass_by(Duration::from_millis(100))
+    }
+
+    /// The same in steps of another length.
+    pub(crate) fn let_time_pass_by(&self, step: Duration) -> tokio::task::JoinHandle<()> {
         let clock = Arc::clone(&self.clock);
         tokio::spawn(async move {
             loop {
                 for _ in 0..200 {
                     tokio::task::yield_now().await;
                 }
-                clock.advance(Duration::from_millis(100));
+                clock.advance(step);
             }
         })
     }

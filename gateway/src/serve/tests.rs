@@ -152,6 +152,11 @@ async fn health_tells_what_it_should() {
         metrics.contains("operation=\"CreateBucket\",status=\"200\"} 1"),
         "{metrics}"
     );
+    let marked = "cairn_mark_discrepancies 2\n";
+    assert!(metrics.contains(marked), "asked by itself: {metrics}");
+    assert!(metrics.contains("cairn_mark_rows 40\n"), "{metrics}");
+    let ended = "cairn_mark_timestamp_seconds 5\n";
+    assert!(metrics.contains(ended), "{metrics}");
 }
 
 #[tokio::test]

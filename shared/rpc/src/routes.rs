@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cairn_model::DiskId;
 
@@ -33,6 +34,11 @@ pub trait ShardRoutes: Send + Sync + std::fmt::Debug {
 
     /// Whether the disk's node answered lately. It only steers: nothing is lost where it is wrong.
     fn is_reachable(&self, disk: DiskId) -> bool;
+
+    /// Whether the disk's node was away and has answered again later than `moment` of the process's
+    /// monotonic clock: what failed before that says nothing of it any more. False of a disk of this
+    /// process, which is never away. It only steers.
+    fn is_back_since(&self, disk: DiskId, moment: Duration) -> bool;
 }
 
 /// Routes that never change and always reach: for one process, and for tests.
@@ -52,6 +58,10 @@ impl ShardRoutes for BTreeMap<DiskId, DiskRoute> {
     fn is_reachable(&self, disk: DiskId) -> bool {
         self.contains_key(&disk)
     }
+
+    fn is_back_since(&self, _: DiskId, _: Duration) -> bool {
+        false
+    }
 }
 
 /// The same for processes that only store and read.
@@ -70,5 +80,9 @@ impl ShardRoutes for BTreeMap<DiskId, Arc<dyn ShardService>> {
 
     fn is_reachable(&self, disk: DiskId) -> bool {
         self.contains_key(&disk)
+    }
+
+    fn is_back_since(&self, _: DiskId, _: Duration) -> bool {
+        false
     }
 }

@@ -39,6 +39,10 @@ pub(super) struct Gather {
     plain: BTreeMap<u64, Vec<Bytes>>,
     /// Shards that are lost or wrong, to report.
     pub(super) damaged: BTreeMap<u8, &'static str>,
+    /// Shards known not to be where they belong: that they are missing is no damage.
+    owed: ShardSet,
+    /// Shards that gave nothing, or nothing right.
+    pub(super) useless: ShardSet,
     /// Something went wrong: the first wave will not do.
     pub(super) troubled: bool,
     pub(super) stale: bool,
@@ -46,8 +50,15 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    pub(super) fn new(plan: RangePlan, data: usize, decoder: Option<StripeDecoder>) -> Self {
+    pub(super) fn new(
+        plan: RangePlan,
+        data: usize,
+        decoder: Option<StripeDecoder>,
+        owed: ShardSet,
+    ) -> Self {
         Self {
+            owed,
+            useless: ShardSet::EMPTY,
             plan,
             data,
             decoder,
@@ -60,8 +71,9 @@ impl Gather {
         }
     }
 
-    pub(super) fn take(&mut self, (shard, first, outcome): Read, row: &ChunkRow) {
-        match outcome {
+    pub(super) fn take(&mut self, read: Read, row: &ChunkRow) {
+        let Read { shard, first, .. } = read;
+        match read.outcome {
             Ok(read) => {
                 if !self.take_table(read.cell_table, row) {
                     return self.damage(shard, "wrong cell table");
@@ -75,11 +87,14 @@ impl Gather {
             }
             Err(error) => {
                 self.troubled = true;
+                self.useless.insert(shard);
                 match error {
                     ShardError::StaleEpoch { .. } | ShardError::NotMine => self.stale = true,
                     ShardError::Missing => {
                         self.missing = true;
-                        self.damage(shard, "missing");
+                        if !self.owed.contains(shard) {
+                            self.damage(shard, "missing");
+                        }
                     }
                     ShardError::Corrupt(_) => self.damage(shard, "corrupt"),
                     _ => {}
@@ -90,6 +105,7 @@ impl Gather {
 
     fn damage(&mut self, shard: u8, what: &'static str) {
         self.troubled = true;
+        self.useless.insert(shard);
         self.damaged.insert(shard, what);
     }
 

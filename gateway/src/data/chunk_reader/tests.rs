@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use cairn_wire::metadata::entry::Command;
 
 use super::*;
@@ -182,6 +184,28 @@ async fn a_slow_disk_is_hedged() {
 }
 
 #[tokio::test]
+async fn a_disk_that_was_quick_so_far_is_hedged_sooner() {
+    let rig = rig(2, 1).await;
+    for _ in 0..40 {
+        assert_read(&rig, 0..100).await;
+    }
+    strike(&rig, 0, DiskFault::Hangs);
+    let passing = rig.let_time_pass_by(Duration::from_millis(2));
+    let took = async |range| {
+        let before = crate::fakes::rig::now(&rig);
+        assert_read(&rig, range).await;
+        crate::fakes::rig::now(&rig) - before
+    };
+    let short = took(0..100).await;
+    assert!(
+        Duration::from_millis(20) <= short && short < Duration::from_millis(50),
+        "{short:?}"
+    );
+    assert_eq!(rig.disks.reads().0, 40 + 3);
+    passing.abort();
+}
+
+#[tokio::test]
 async fn a_stale_view_is_refreshed() {
     let rig = rig(2, 1).await;
     strike(&rig, 0, DiskFault::Stale(1));
@@ -237,3 +261,5 @@ async fn a_moving_shard_is_found_on_either_disk() {
     assert_reads(&rig, &ranges()).await;
     assert!(suspects(&rig).await.is_empty());
 }
+
+mod debt;

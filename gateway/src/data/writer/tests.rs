@@ -240,6 +240,28 @@ async fn a_hanging_disk_costs_patience_once_and_then_debt() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_back_is_written_to_at_once_and_a_disk_that_failed_is_not() {
+    for (fault, debts) in [
+        (DiskFault::Away, 0),
+        (DiskFault::FailsWrite, 1),
+        (DiskFault::FailsFinish, 1),
+    ] {
+        let rig = Rig::new(2, 2, 4).await;
+        rig.disks.fault(3, fault);
+        let owed = async |length| {
+            let written = rig.write(Script::new(pattern(length))).await.unwrap();
+            chunks(&written)[0].debt.len()
+        };
+        assert_eq!(owed(MIB).await, 1, "{fault:?}");
+        rig.disks.heal();
+        assert_eq!(owed(MIB + 1).await, 1, "{fault:?} is remembered");
+        rig.clock.advance(Duration::from_millis(10));
+        rig.disks.came_back(3, crate::fakes::rig::now(&rig));
+        assert_eq!(owed(MIB + 2).await, debts, "{fault:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stale_epoch_is_followed_by_a_new_view() {
     let rig = Rig::new(1, 0, 1).await;
     rig.path.views.get().await.unwrap();

@@ -38,7 +38,15 @@ impl State {
                 nodes: self.cluster.nodes.clone(),
                 disks: self.cluster.disks.clone(),
             }),
-            Query::GetStatus(_) => Answer::Status(wire::StatusAnswer::default()),
+            Query::GetStatus(_) => Answer::Status(wire::StatusAnswer {
+                mark: Some(wire::MarkStatus {
+                    finished_ms: 5_999,
+                    took_ms: 7,
+                    rows: 40,
+                    discrepancies: 2,
+                }),
+                ..wire::StatusAnswer::default()
+            }),
             Query::GetUser(get) => {
                 let users = self
                     .users

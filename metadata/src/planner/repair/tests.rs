@@ -195,6 +195,10 @@ impl ShardRoutes for Nodes {
     fn is_reachable(&self, disk: DiskId) -> bool {
         !self.0.down.lock().unwrap().contains(&disk)
     }
+
+    fn is_back_since(&self, _: DiskId, _: Duration) -> bool {
+        false
+    }
 }
 
 #[async_trait]

@@ -7,6 +7,7 @@
 //!             └ all addresses in turn ── HELLO ──────────> stream
 //! ```
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub struct RemotePeer {
     node: NodeId,
     addresses: Arc<RwLock<Vec<String>>>,
     slot: Arc<Mutex<Slot>>,
+    connections: Arc<AtomicU64>,
 }
 
 /// The connection, or how the last attempts at one went.
@@ -49,6 +51,7 @@ impl RemotePeer {
             node,
             addresses: Arc::new(RwLock::new(addresses)),
             slot: Arc::default(),
+            connections: Arc::default(),
         }
     }
 
@@ -64,6 +67,11 @@ impl RemotePeer {
             .addresses
             .write()
             .unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// How many connections to it were made so far.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Acquire)
     }
 
     /// The feature level agreed with it, connecting where need be.
@@ -181,9 +189,11 @@ impl RemotePeer {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let (dialer, node) = (self.dialer.clone(), self.node);
+        let connections = Arc::clone(&self.connections);
         // A task of its own: a call that gives up does not undo the work for the next one.
         let attempt = tokio::spawn(async move {
             let made = dial_any(&dialer, node, &addresses).await;
+            connections.fetch_add(u64::from(made.is_ok()), Ordering::AcqRel);
             let jitter = party.entropy.next_u64();
             slot.note(&made, party.clock.monotonic(), jitter);
             made

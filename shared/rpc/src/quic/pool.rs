@@ -7,7 +7,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use cairn_model::NodeId;
@@ -26,8 +26,18 @@ pub struct Lines {
     pub commands: Arc<RemotePeer>,
     /// Raft.
     pub consensus: Arc<RemotePeer>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// What pings have told of a member.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
     /// When it was heard last. A new one has time to be heard first.
-    heard: Arc<Mutex<Duration>>,
+    at: Duration,
+    /// When it was heard first after it had been away, the last time that happened.
+    back: Option<Duration>,
+    /// Connections for pings made until then. One more: the process is another, or was cut off.
+    connections: u64,
 }
 
 /// All members that are called.
@@ -76,7 +86,7 @@ impl Pool {
             bulk: peer(),
             commands: peer(),
             consensus: peer(),
-            heard: Arc::new(Mutex::new(now)),
+            heard: Arc::new(Mutex::new(Heard::new(now))),
         }
     }
 
@@ -92,7 +102,14 @@ impl Pool {
     pub fn is_reachable(&self, node: NodeId) -> bool {
         let now = self.clock.monotonic();
         self.lines(node)
-            .is_some_and(|line| now.saturating_sub(line.heard_at()) <= tuning::SILENT)
+            .is_some_and(|line| now.saturating_sub(line.heard().at) <= tuning::SILENT)
+    }
+
+    /// Whether a member was away and has answered again later than `moment` of the monotonic clock.
+    #[must_use]
+    pub fn is_back_since(&self, node: NodeId, moment: Duration) -> bool {
+        let back = self.lines(node).and_then(|line| line.heard().back);
+        back.is_some_and(|back| back > moment)
     }
 
     /// Asks every member, again and again, whether it is there, for as long as it is polled.
@@ -114,17 +131,78 @@ impl Pool {
 }
 
 impl Lines {
-    fn heard_at(&self) -> Duration {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ping(&self, number: u64, clock: &dyn Clock) {
         match self.commands.heartbeat(number, tuning::PING_PATIENCE).await {
             Ok(_) => {
-                let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-                *heard = clock.monotonic().max(*heard);
+                let connections = self.commands.connections();
+                self.heard().note(clock.monotonic(), connections);
             }
             Err(error) => tracing::debug!(node = self.commands.node().0, %error, "no heartbeat"),
         }
+    }
+}
+
+impl Heard {
+    fn new(now: Duration) -> Self {
+        Self {
+            at: now,
+            back: None,
+            connections: 0,
+        }
+    }
+
+    /// A ping was answered just now. The member was away where one before was not, or was answered
+    /// over another connection.
+    fn note(&mut self, now: Duration, connections: u64) {
+        let silent = now.saturating_sub(self.at);
+        if silent > tuning::AWAY || connections != self.connections {
+            self.back = Some(now);
+        }
+        self.at = now.max(self.at);
+        self.connections = connections;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// Answers at these times over so many connections: after which of them the member was back.
+    fn backs(answers: &[(u64, u64)]) -> Vec<u64> {
+        let mut heard = Heard::new(millis(1_000));
+        let mut backs = Vec::new();
+        for (at, connections) in answers {
+            heard.note(millis(*at), *connections);
+            if heard.back == Some(millis(*at)) {
+                backs.push(*at);
+            }
+        }
+        backs
+    }
+
+    #[test]
+    fn a_member_is_back_after_a_ping_was_missed_or_another_connection_made() {
+        assert_eq!(backs(&[]), []);
+        assert_eq!(backs(&[(1_020, 1)]), [1_020], "heard for the first time");
+        let steady = [(1_020, 1), (1_530, 1), (2_010, 1), (2_600, 1), (3_010, 1)];
+        assert_eq!(backs(&steady), [1_020]);
+        assert_eq!(backs(&[(1_020, 1), (2_020, 1), (2_520, 1)]), [1_020, 2_020]);
+        assert_eq!(backs(&[(1_020, 1), (1_520, 2), (2_020, 2)]), [1_020, 1_520]);
+    }
+
+    #[test]
+    fn answers_out_of_order_are_no_absence() {
+        assert_eq!(
+            backs(&[(1_020, 1), (1_600, 1), (1_590, 1), (2_050, 1)]),
+            [1_020]
+        );
     }
 }

@@ -6,6 +6,7 @@ mod calls;
 mod garbage;
 mod join;
 mod metadata;
+mod pool;
 mod rebuild;
 mod rig;
 mod shards;

@@ -35,6 +35,7 @@ pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
 const _: () = {
     assert!(MTU_MAX as u32 * 10 < 65_535);
     assert!(KEEP_ALIVE.as_millis() * 3 < IDLE.as_millis());
+    assert!(PING_EVERY.as_millis() < AWAY.as_millis() && AWAY.as_millis() < SILENT.as_millis());
     assert!(STREAM_WINDOW <= CONNECTION_WINDOW);
     assert!(cairn_model::limits::RPC_UPLOAD_WINDOW < STREAM_WINDOW as u64);
 };
@@ -43,5 +44,7 @@ const _: () = {
 pub(crate) const PING_EVERY: Duration = Duration::from_millis(500);
 /// How long they have to say so.
 pub(crate) const PING_PATIENCE: Duration = Duration::from_secs(1);
+/// A member silent for longer than this missed a ping: it was away.
+pub(crate) const AWAY: Duration = Duration::from_millis(750);
 /// A member silent for this long is passed over by whoever has a choice.
 pub(crate) const SILENT: Duration = Duration::from_millis(1_600);

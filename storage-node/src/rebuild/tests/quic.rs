@@ -39,6 +39,10 @@ impl ShardRoutes for Met {
     fn is_reachable(&self, _: DiskId) -> bool {
         true
     }
+
+    fn is_back_since(&self, _: DiskId, _: Duration) -> bool {
+        false
+    }
 }
 
 struct Cluster {
