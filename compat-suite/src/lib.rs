@@ -17,6 +17,7 @@ pub mod call;
 pub mod cases;
 pub mod checksums;
 pub mod client;
+pub mod clients;
 pub mod expectation;
 pub mod http;
 pub mod report;

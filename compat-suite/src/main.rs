@@ -3,7 +3,8 @@
 //! An `https://` endpoint needs `--cacert FILE`, the certificates (PEM) to trust.
 //! What is not given is taken from `CAIRN_ENDPOINT`, `CAIRN_ACCESS_KEY`, `CAIRN_SECRET_KEY`,
 //! `CAIRN_FILTER` and `CAIRN_CACERT`.
-//! `cairn-compat-suite report …` writes `REPORT.md` from runs of the public suite instead.
+//! `cairn-compat-suite report …` writes a page from runs of the public suite instead, `clients …` drives
+//! real clients, and `results …` compares what they found with what is committed.
 //! The last line is `passed X of Y`; the exit code is 0 only where all passed.
 
 use std::collections::BTreeMap;
@@ -12,7 +13,9 @@ use std::process::ExitCode;
 
 use cairn_compat_suite::{Client, runner};
 
+mod drive;
 mod write_report;
+mod write_results;
 
 const OPTIONS: [(&str, &str); 5] = [
     ("--endpoint", "CAIRN_ENDPOINT"),
@@ -25,11 +28,12 @@ const OPTIONS: [(&str, &str); 5] = [
 fn main() -> ExitCode {
     let mut out = std::io::stdout().lock();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(("report", rest)) = arguments
-        .split_first()
-        .map(|(first, rest)| (first.as_str(), rest))
-    {
-        return report(rest, &mut out);
+    let command = arguments.split_first();
+    match command.map(|(first, rest)| (first.as_str(), rest)) {
+        Some(("report", rest)) => return report(rest, &mut out),
+        Some(("clients", rest)) => return drive_clients(rest, &mut out),
+        Some(("results", rest)) => return results(rest, &mut out),
+        _ => {}
     }
     let client = settings(arguments.into_iter()).and_then(|settings| {
         let given = |name: &str| settings.get(name).map(String::as_str).unwrap_or_default();
@@ -65,6 +69,37 @@ fn report(arguments: &[String], out: &mut impl std::io::Write) -> ExitCode {
             }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Runs real clients; only what could not be run is an error.
+fn drive_clients(arguments: &[String], out: &mut impl std::io::Write) -> ExitCode {
+    let (said, code) = match drive::run(arguments) {
+        Ok(said) => (said, ExitCode::SUCCESS),
+        Err(why) => (why, ExitCode::FAILURE),
+    };
+    let _ = writeln!(out, "{said}");
+    code
+}
+
+/// Compares results and pages with what is committed, or takes them.
+fn results(arguments: &[String], out: &mut impl std::io::Write) -> ExitCode {
+    let verdict = match write_results::run(arguments) {
+        Ok(verdict) => verdict,
+        Err(why) => {
+            let _ = writeln!(out, "{why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    for line in &verdict.lines {
+        let _ = writeln!(out, "{line}");
+    }
+    let (passed, failed, skipped) = (verdict.passed, verdict.failed, verdict.skipped);
+    let _ = writeln!(out, "{passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

@@ -9,10 +9,12 @@
 //! Every test that does not pass must have a reason, and no test that passes may have one: a page
 //! that could be written would else be older than the server it speaks of.
 
+mod clients;
 mod page;
 mod reasons;
 mod results;
 
+pub use clients::Clients;
 pub use reasons::Reasons;
 pub use results::{Run, Test};
 
@@ -65,6 +67,15 @@ impl Report {
     /// One line for each test that fails without a reason, each reason that explains no failure,
     /// and each list that names a test no run knows.
     pub fn page(&self) -> Result<String, Vec<String>> {
+        self.section()
+            .map(|section| format!("{}{section}", page::HEAD))
+    }
+
+    /// The page without its head.
+    ///
+    /// # Errors
+    /// As [`Report::page`].
+    pub fn section(&self) -> Result<String, Vec<String>> {
         let explained = self.reasons.explain(&self.runs)?;
         let unknown: Vec<String> = self.unknown().collect();
         if unknown.is_empty() {

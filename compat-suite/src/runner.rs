@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::cases::{self, Case, Scene};
 use crate::client::Client;
+use crate::expectation::Outcome;
 use crate::timestamp;
 
 /// How many cases there were and how many passed.
@@ -24,6 +25,32 @@ pub fn run(client: &Client, filter: &str, out: &mut impl Write) -> std::io::Resu
     run_cases(&cases::all(), client, filter, out)
 }
 
+/// Plays the cases whose `operation/behaviour` contains `filter`, and tells of each how it ended.
+pub fn play(client: &Client, filter: &str, mut told: impl FnMut(&Case, Outcome)) {
+    for (case, played) in played(&cases::all(), client, filter) {
+        told(case, played);
+    }
+}
+
+/// Each case in turn, in a bucket that nobody else uses.
+fn played<'c>(
+    cases: &'c [Case],
+    client: &Client,
+    filter: &str,
+) -> impl Iterator<Item = (&'c Case, Outcome)> {
+    let run = timestamp::nanoseconds();
+    let wanted = cases
+        .iter()
+        .filter(move |case| case.name().contains(filter));
+    wanted.enumerate().map(move |(number, case)| {
+        let bucket = format!("compat-{run}-{number}");
+        (
+            case,
+            Scene::open(client, &bucket).and_then(|scene| scene.play(case)),
+        )
+    })
+}
+
 fn run_cases(
     cases: &[Case],
     client: &Client,
@@ -31,23 +58,16 @@ fn run_cases(
     out: &mut impl Write,
 ) -> std::io::Result<Score> {
     let mut score = Score::default();
-    let run = timestamp::nanoseconds();
-    for case in cases.iter().filter(|case| case.name().contains(filter)) {
-        let bucket = format!("compat-{run}-{}", score.ran);
+    for (case, played) in played(cases, client, filter) {
         score.ran += 1;
-        match Scene::open(client, &bucket).and_then(|scene| scene.play(case)) {
+        match played {
             Ok(()) => {
                 score.passed += 1;
                 writeln!(out, "ok      {}", case.name())?;
             }
             Err(failure) => {
-                writeln!(
-                    out,
-                    "FAILED  {} [{}]: {}",
-                    case.name(),
-                    case.source,
-                    failure.0
-                )?;
+                let (name, source) = (case.name(), case.source);
+                writeln!(out, "FAILED  {name} [{source}]: {}", failure.0)?;
             }
         }
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo xtask check          fmt, clippy and the rules of the house; never writes a source file
 //! cargo xtask clients        installs the real S3 clients that the tests drive, as `test` does
+//! cargo xtask clients --accept   drives them, and writes results, REPORT.md and README's table
 //! cargo xtask sim ...        seeds of the simulated cluster, see `sim`
 //! cargo xtask test [--long]  check, then every test there is; last line `N passed, N failed, N skipped`
 //!
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 
 use repository::Repository;
 
-const USAGE: &str = "usage: cargo xtask check | clients | sim ... | test [--long]";
+const USAGE: &str = "usage: cargo xtask check | clients [--accept] | sim ... | test [--long]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let green = match words.as_slice() {
         ["check"] => check::run(&repository),
         ["clients"] => test::install_clients(&repository),
+        ["clients", "--accept"] => test::accept_clients(&repository),
         ["sim", words @ ..] => sim::run(&repository, words),
         ["test"] => test::run(&repository, test::Length::Short),
         ["test", "--long"] => test::run(&repository, test::Length::Long),

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! check ─ build ─ clients ─ tests ─ simulation ─ doc tests ─ compat-suite ─ public suite ─► N passed, …
-//!                   │         │
+//!                   │         │                                    │
+//!                   │         │                                    └ real clients, here and against moto
 //!                   │         └ a test that cannot run here writes why into CAIRN_SKIP_LOG
-//!                   └ aws-cli, boto3 (pip) and s3cmd, strace … (apt) under target/clients
+//!                   └ from pip, npm, cargo (under target/) and apt
 //! ```
 //!
 //! Every stage adds to one [`Tally`]; a runner that fails without saying how often counts as one
@@ -135,6 +136,15 @@ pub(crate) fn run(repository: &Repository, length: Length) -> bool {
 pub(crate) fn install_clients(repository: &Repository) -> bool {
     let bench = Bench::new(repository, Length::Short);
     bench.is_some_and(|bench| clients::problems(&bench).is_empty())
+}
+
+/// Installs the clients, drives all of them, and writes down what they find as what is so.
+pub(crate) fn accept_clients(repository: &Repository) -> bool {
+    let Some(bench) = Bench::new(repository, Length::Long) else {
+        return false;
+    };
+    let installed = clients::problems(&bench).is_empty();
+    installed && built(&bench).failed == 0 && compat::accept(&bench).failed == 0
 }
 
 fn target_folder(repository: &Repository) -> Result<PathBuf, String> {

