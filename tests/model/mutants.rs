@@ -16,8 +16,8 @@ const USUAL: Bounds = Bounds {
     ..Bounds::LEAST
 };
 
-/// The shortest way to the breach of a rule, where another is missing. With that one in its place the
-/// same bounds are explored to the end and nothing is found: see `sound`.
+/// The shortest way to the breach of a rule, where another is missing. That no rule is broken where none
+/// is missing is shown by `sound`.
 fn find(without: Without, wanted: Rule, bounds: Bounds) -> Counterexample {
     let mut world = World::new(Bounds {
         without: Some(without),

@@ -31,31 +31,85 @@ fn sound(bounds: Bounds, landmarks: &[&str]) {
     }
 }
 
+/// Two writers, a reader, the planner, a node, and a leader that is deposed.
+const TOGETHER: Bounds = Bounds {
+    reads: 1,
+    leaders: 1,
+    ..Bounds::LEAST
+};
+
 #[test]
-fn least() {
-    sound(Bounds::LEAST, &[]);
+fn two_writers_a_reader_and_a_change_of_the_leader() {
+    sound(
+        TOGETHER,
+        &[
+            "REFUSAL_SESSION_ENDED",
+            "REFUSAL_TOO_SOON",
+            "a late delete about to hit",
+            "a node deleted",
+            "a put during a deletion",
+            "an orphan",
+            "one writing kept, one condemned",
+            "two references",
+        ],
+    );
 }
 
 #[test]
-fn trial() {
-    let number = |name: &str| {
-        let text = std::env::var(name).unwrap_or_default();
-        text.parse::<u8>().unwrap_or(0)
-    };
+fn a_read_that_moves_to_a_newer_session_and_a_shard_that_rots() {
     let bounds = Bounds {
-        sessions: number("S"),
-        writers: [number("R1"), number("R2")],
-        claims: number("CL") > 0,
-        reuse: number("RE") > 0,
-        reads: number("RD"),
-        moves: number("M"),
-        strays: number("ST"),
-        late_writes: number("LW"),
-        leaders: number("L"),
-        rots: number("RO"),
-        wanted: (number("QUICK") > 0).then_some(crate::rules::Rule::LiveGone),
+        moves: 1,
+        rots: 1,
+        ..TOGETHER
+    };
+    sound(bounds, &["a pin", "a suspect", "rot under a key"]);
+}
+
+#[test]
+fn a_chunk_that_is_claimed_instead_of_uploaded() {
+    let bounds = Bounds {
+        claims: true,
+        ..TOGETHER
+    };
+    sound(bounds, &["REFUSAL_NO_SUCH_CHUNK", "two references"]);
+}
+
+#[test]
+fn a_writing_that_is_committed_again() {
+    let bounds = Bounds {
+        reuse: true,
+        reads: 1,
         ..Bounds::LEAST
     };
-    println!("{bounds:?}");
-    sound(bounds, &[]);
+    sound(bounds, &["REFUSAL_RETRY_UPLOAD"]);
+}
+
+#[test]
+fn a_shard_that_arrives_after_its_writer_gave_it_up() {
+    let bounds = Bounds {
+        late_writes: 1,
+        ..Bounds::LEAST
+    };
+    sound(bounds, &["an orphan"]);
+}
+
+#[test]
+fn everything_that_can_be_late_within_two_sessions() {
+    let bounds = Bounds {
+        sessions: 2,
+        strays: 1,
+        late_writes: 1,
+        ..TOGETHER
+    };
+    sound(bounds, &["a late delete about to hit", "an orphan"]);
+}
+
+#[test]
+fn a_writer_of_two_requests_within_two_sessions() {
+    let bounds = Bounds {
+        sessions: 2,
+        writers: [2, 1],
+        ..TOGETHER
+    };
+    sound(bounds, &["two references"]);
 }

@@ -10,6 +10,7 @@
 
 mod acts;
 mod disks;
+mod voters;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -74,12 +75,14 @@ pub(crate) enum Kind {
     Lag,
     /// Voters lose their power again and again while they elect.
     Elections,
+    /// A voter loses its power right after its vote, and hears the old leader alone.
+    DiesAfterVoting,
     /// A gateway reaches the disks and no voter, longer than a session lives.
     GatewayCutOff,
 }
 
 impl Kind {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::NodeEnds,
         Self::Outage,
         Self::NodeRestarts,
@@ -104,6 +107,7 @@ impl Kind {
         Self::DiskLeaves,
         Self::Lag,
         Self::Elections,
+        Self::DiesAfterVoting,
         Self::GatewayCutOff,
     ];
 
@@ -133,6 +137,7 @@ impl Kind {
             Self::DiskLeaves => "disk leaves",
             Self::Lag => "lag",
             Self::Elections => "elections",
+            Self::DiesAfterVoting => "dies after voting",
             Self::GatewayCutOff => "gateway cut off",
         }
     }

@@ -1,6 +1,7 @@
 //! What a planted bug needs in order to show: kinds of faults, rare branches and calls that are always
 //! among what its runs draw. Everything else is drawn as ever.
 
+use cairn_tests::simulated::workload::Kind as Call;
 use cairn_world::Bug;
 
 use crate::faults::Kind;
@@ -11,6 +12,8 @@ pub(crate) struct Focus {
     pub(crate) kinds: &'static [Kind],
     /// Points of `cairn_world::buggify`.
     pub(crate) points: &'static [&'static str],
+    /// Half of the calls.
+    pub(crate) calls: &'static [Call],
     /// Uploads of parts.
     pub(crate) parts: bool,
     /// Uploads that take minutes.
@@ -21,6 +24,7 @@ impl Focus {
     const NONE: Self = Self {
         kinds: &[],
         points: &[],
+        calls: &[],
         parts: false,
         slow: false,
     };
@@ -31,6 +35,10 @@ impl Focus {
             points,
             ..Self::NONE
         }
+    }
+
+    const fn with(self, calls: &'static [Call]) -> Self {
+        Self { calls, ..self }
     }
 
     /// What `bug` needs.
@@ -50,7 +58,7 @@ impl Focus {
             Bug::JournalSyncErrorIgnored => {
                 Self::on(&[Kind::JournalFails, Kind::Outage, Kind::NodeEnds], &[])
             }
-            Bug::VoteNotSynced => Self::on(&[Kind::Elections], &[]),
+            Bug::VoteNotSynced => Self::on(&[Kind::Elections, Kind::DiesAfterVoting], &[]),
             Bug::CorruptionTakenForTornTail => Self::on(&[Kind::JournalRot], &[]),
             Bug::LostJournalVotes => Self::on(&[Kind::JournalEmptied], &[]),
             Bug::MarkersUnchecked => Self::on(&[Kind::BatchLost], &[]),
@@ -58,8 +66,16 @@ impl Focus {
                 &[Kind::Outage, Kind::NodeEnds, Kind::Lag],
                 &["snapshot-now", "purge-to-the-limit"],
             ),
-            Bug::StaleList | Bug::StaleRead | Bug::ReadsBeforeApplied => {
+            Bug::StaleList => {
+                Self::on(&[Kind::Lag, Kind::LeaderCutOff], &["query-asks-a-follower"]).with(&[
+                    Call::List,
+                    Call::Put,
+                    Call::Delete,
+                ])
+            }
+            Bug::StaleRead | Bug::ReadsBeforeApplied => {
                 Self::on(&[Kind::Lag, Kind::LeaderCutOff], &["query-asks-a-follower"])
+                    .with(&[Call::Get, Call::Put])
             }
             _ => return None,
         })
@@ -68,19 +84,26 @@ impl Focus {
     /// Bugs of commands and their outcomes.
     fn of_commits(bug: Bug) -> Option<Self> {
         Some(match bug {
-            Bug::ConditionOutsideApply => Self::on(&[Kind::Weather], &[]),
+            Bug::ConditionOutsideApply => Self::on(&[Kind::Weather], &[]).with(&[
+                Call::PutIfAbsent,
+                Call::PutIfMatch,
+                Call::Delete,
+            ]),
             Bug::OutcomesForgotten | Bug::CommitRetriedInNewSession => Self::on(
                 &[Kind::Weather, Kind::LeaderCutOff],
                 &["commit-answer-lost", "outcome-asked-again"],
-            ),
+            )
+            .with(&[Call::Put, Call::PutIfAbsent, Call::Delete, Call::Get]),
             Bug::EndedSessionAccepted => Self::on(
                 &[Kind::GatewayCutOff, Kind::Pause],
                 &["commit-answer-lost", "keep-alive-lost"],
-            ),
+            )
+            .with(&[Call::Put, Call::Delete, Call::Get]),
             Bug::PartSetUnchecked => Self {
                 parts: true,
                 ..Self::NONE
-            },
+            }
+            .with(&[Call::UploadCreate, Call::UploadPart, Call::UploadRace]),
             Bug::IncarnationOfClosedSession => Self {
                 kinds: &[Kind::GatewayCutOff, Kind::Pause],
                 points: &["orphans-early", "keep-alive-lost"],

@@ -122,6 +122,7 @@ async fn drive(
         slow: rng.chance(1, 6) || stage.focus.slow,
         large: rng.chance(1, 12),
         parts: rng.chance(1, 5) || stage.focus.parts,
+        often: stage.focus.calls,
         ..WorkloadOptions::default()
     };
     let workload = Workload::draw(&mut rng, &asked);

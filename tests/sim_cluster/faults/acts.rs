@@ -8,7 +8,6 @@ use crate::machine::End;
 use crate::network::Weather;
 
 const SECOND: Duration = Duration::from_secs(1);
-const MILLISECOND: Duration = Duration::from_millis(1);
 
 impl Faults {
     pub(super) async fn act(&mut self, cluster: &mut Cluster) {
@@ -33,7 +32,8 @@ impl Faults {
             Kind::DiskLeaves => self.disk_leaves(cluster).await,
             Kind::Lag => self.lag(cluster),
             Kind::Elections => self.elections(cluster).await,
-            Kind::GatewayCutOff => self.gateway_cut_off(cluster),
+            Kind::DiesAfterVoting => self.dies_after_voting(cluster).await,
+            Kind::GatewayCutOff => self.gateway_cut_off(cluster).await,
             Kind::ShardDiskFails
             | Kind::JournalFails
             | Kind::DiskFull
@@ -101,7 +101,7 @@ impl Faults {
         true
     }
 
-    fn everybody(cluster: &Cluster) -> Vec<u64> {
+    pub(super) fn everybody(cluster: &Cluster) -> Vec<u64> {
         let gateways = FIRST_GATEWAY..FIRST_GATEWAY + cluster.gateway_times.len() as u64;
         cluster.machines.keys().copied().chain(gateways).collect()
     }
@@ -161,16 +161,21 @@ impl Faults {
         true
     }
 
-    /// What was begun there goes on to the disks, while its sessions expire.
-    fn gateway_cut_off(&mut self, cluster: &mut Cluster) -> bool {
-        let index = self.random.below(cluster.gateway_times.len() as u64);
-        for voter in Self::voters(cluster) {
-            cluster.network.cut_way(FIRST_GATEWAY + index, voter);
-            if self.random.chance(1, 2) {
-                cluster.network.cut_way(voter, FIRST_GATEWAY + index);
+    /// What was begun there goes on to the disks, while its sessions expire. At first it is only not
+    /// answered: what it says then takes effect, and it asks what became of it once it is heard again.
+    async fn gateway_cut_off(&mut self, cluster: &mut Cluster) -> bool {
+        let gateway = FIRST_GATEWAY + self.random.below(cluster.gateway_times.len() as u64);
+        let voters = Self::voters(cluster);
+        for voter in &voters {
+            cluster.network.cut_way(*voter, gateway);
+        }
+        if self.random.chance(2, 3) {
+            tokio::time::sleep(self.some(2 * SECOND)).await;
+            for voter in &voters {
+                cluster.network.cut_way(gateway, *voter);
             }
         }
-        self.later(cluster, 100 * SECOND, Undo::Lines);
+        self.later(cluster, 120 * SECOND, Undo::Lines);
         true
     }
 
@@ -264,125 +269,6 @@ impl Faults {
         self.emptying.retain(|(emptying, _)| *emptying != id);
         self.leaving.push((id, disk));
         cluster.say_lost(disk).await;
-        true
-    }
-
-    /// The machine whose journal may be destroyed in this storm, where it votes and runs.
-    fn doomed_voter(&mut self, cluster: &Cluster) -> Option<u64> {
-        let id = self.victim(cluster)?;
-        let votes = cluster.nodes.get(&id)?.metadata.is_some();
-        (votes && self.leaving.is_empty() && self.journal_lost.is_none()).then_some(id)
-    }
-
-    /// A voter that sees damage does not start: it is lost.
-    async fn journal_rot(&mut self, cluster: &mut Cluster) -> bool {
-        let Some(id) = self.doomed_voter(cluster) else {
-            return false;
-        };
-        let how = self.how();
-        cluster.crash(id, how);
-        let done = disks::rot_journal(cluster, id, &mut self.random);
-        match cluster.start(id).await {
-            Ok(()) => done,
-            Err(error) => {
-                tracing::info!(id, error, "a damaged voter does not start");
-                if !error.contains("the journal is damaged") {
-                    let what =
-                        format!("after rot in its journal node {id} does not start: {error}");
-                    self.violations.push(what);
-                }
-                let disk = cluster.forget_machine(id);
-                self.leaving.extend(disk.map(|disk| (id, disk)));
-                true
-            }
-        }
-    }
-
-    /// An empty voter is mute under its old id until its operator sees it. First another one falls behind,
-    /// then the third is cut off: the two that are left know less than was acknowledged.
-    async fn journal_emptied(&mut self, cluster: &mut Cluster) -> bool {
-        let Some(id) = self.doomed_voter(cluster) else {
-            return false;
-        };
-        let others = Self::voters(cluster).into_iter().filter(|one| *one != id);
-        let others: Vec<u64> = others.collect();
-        let behind = self.pick(&others);
-        if let Some(behind) = behind {
-            Self::cut_off(cluster, behind);
-            tokio::time::sleep(self.some(8 * SECOND)).await;
-        }
-        cluster.crash(id, End::PowerCut);
-        if let Some(machine) = cluster.machines.get_mut(&id) {
-            machine.empty_voter();
-        }
-        self.journal_lost = Some(id);
-        cluster.network.mend_lines();
-        for other in others.iter().filter(|other| Some(**other) != behind) {
-            Self::cut_off(cluster, *other);
-        }
-        self.start(cluster, id).await;
-        self.later(cluster, 15 * SECOND, Undo::Lines);
-        true
-    }
-
-    fn voters(cluster: &Cluster) -> Vec<u64> {
-        let voters = cluster
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.metadata.is_some());
-        voters.map(|(id, _)| *id).collect()
-    }
-
-    /// Nobody hears it, and it hears nobody.
-    fn cut_off(cluster: &Cluster, id: u64) {
-        for other in Self::everybody(cluster) {
-            if other != id {
-                cluster.network.cut_way(id, other);
-                cluster.network.cut_way(other, id);
-            }
-        }
-    }
-
-    fn lag(&mut self, cluster: &mut Cluster) -> bool {
-        let Some(id) = self.pick(&Self::voters(cluster)) else {
-            return false;
-        };
-        let by = Duration::from_millis(50 + self.random.below(1_500));
-        cluster.network.lag(id, by);
-        self.later(cluster, 30 * SECOND, Undo::Prompt(id));
-        true
-    }
-
-    async fn elections(&mut self, cluster: &mut Cluster) -> bool {
-        if let Some(leader) = cluster.leader() {
-            Self::cut_off(cluster, leader);
-            self.later(cluster, 10 * SECOND, Undo::Lines);
-        }
-        for _ in 0..6 + self.random.below(10) {
-            tokio::time::sleep(self.some(250 * MILLISECOND)).await;
-            if let Some(id) = self.pick(&Self::voters(cluster)) {
-                cluster.crash(id, End::PowerCut);
-                self.down.insert(id);
-                self.start(cluster, id).await;
-            }
-        }
-        true
-    }
-
-    fn batch_lost(&mut self, cluster: &mut Cluster) -> bool {
-        let Some(id) = self.pick(&Self::running(cluster)) else {
-            return false;
-        };
-        let Some(machine) = cluster.machines.get_mut(&id) else {
-            return false;
-        };
-        if machine.voter.is_none() {
-            return false;
-        }
-        machine.lose_batch(self.random.below(20));
-        cluster.crash(id, End::Kill);
-        self.down.insert(id);
-        self.later(cluster, SECOND, Undo::Start(id));
         true
     }
 

@@ -53,6 +53,8 @@ pub struct Options {
     pub slow: bool,
     /// Every kind of call with the same weight, instead of a drawn few.
     pub everything: bool,
+    /// Kinds of calls that are drawn for certain, and often.
+    pub often: &'static [Kind],
     /// Steps of all clients after which they take their time, to keep a run affordable.
     pub brisk: u64,
 }
@@ -65,6 +67,7 @@ impl Default for Options {
             parts: true,
             slow: true,
             everything: false,
+            often: &[],
             brisk: 3_000,
         }
     }

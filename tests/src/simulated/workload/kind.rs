@@ -135,6 +135,11 @@ pub(super) fn draw(rng: &mut SeededRng, options: &Options) -> BTreeMap<Kind, u64
             weights.insert(*kind, base * factor);
         }
     }
+    let all: u64 = weights.values().sum();
+    for kind in options.often {
+        // Together with what they were drawn for, more than half of the calls.
+        *weights.entry(*kind).or_default() += all / options.often.len() as u64 + 1;
+    }
     weights
 }
 
@@ -168,5 +173,21 @@ mod tests {
         let weights = draw(&mut SeededRng::new(1), &quick);
         assert_eq!(weights.len(), Kind::ALL.len() - 1);
         assert!(!weights.contains_key(&Kind::PutSlowly));
+    }
+
+    #[test]
+    fn what_is_wanted_often_is_half_of_the_calls() {
+        const OFTEN: &[Kind] = &[Kind::List, Kind::UploadRace, Kind::PutSlowly];
+        let options = Options {
+            slow: false,
+            often: OFTEN,
+            ..Options::default()
+        };
+        for seed in 0..100 {
+            let weights = draw(&mut SeededRng::new(seed), &options);
+            let all: u64 = weights.values().sum();
+            let often: u64 = OFTEN.iter().map(|kind| weights[kind]).sum();
+            assert!(2 * often > all, "seed {seed}: {often} of {all}");
+        }
     }
 }
