@@ -31,6 +31,10 @@ pub(crate) enum Command {
     Token(TokenArgs),
     /// Whether a process works; for whoever watches it. Exit code 0: yes, 1: no, and why.
     Health(HealthArgs),
+    /// Whether this machine is fit for it: clock, ports, disks, limits. Exit code 1 where it is not.
+    Doctor(DoctorArgs),
+    /// Prints a profile for ~/.aws/config: endpoint, region and keys.
+    Profile(ProfileArgs),
     /// For people who want to see it work.
     #[command(subcommand)]
     Dev(DevCommand),
@@ -223,6 +227,38 @@ pub(crate) struct HealthArgs {
     pub(crate) node: Option<PathBuf>,
 }
 
+#[derive(Debug, Parser)]
+pub(crate) struct DoctorArgs {
+    /// Data directories, as they would be given to `server` or `storage-node`.
+    pub(crate) dirs: Vec<PathBuf>,
+    /// Address of the S3 port.
+    #[arg(long, default_value = "127.0.0.1:9000", env = "CAIRN_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// UDP address of a storage node, where one is to run here.
+    #[arg(long, env = "CAIRN_NODE_LISTEN")]
+    pub(crate) node_listen: Option<SocketAddr>,
+    /// A store that runs elsewhere: its clock is compared with this one.
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct ProfileArgs {
+    /// Name of the profile: aws --profile NAME.
+    #[arg(long, default_value = "cairn", value_parser = parse_profile)]
+    pub(crate) name: String,
+    /// The store's address, as clients reach it.
+    #[arg(long, default_value = "http://127.0.0.1:9000", env = "CAIRN_ENDPOINT")]
+    pub(crate) endpoint: String,
+    /// Certificates that clients are to trust (PEM), where the address is https.
+    #[arg(long, value_name = "FILE", env = "CAIRN_CACERT")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Directory of the server, for the keys kept there; else `CAIRN_ROOT_ACCESS_KEY` and
+    /// `CAIRN_ROOT_SECRET_KEY` (or `_FILE`).
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DevCommand {
     /// A whole cluster of real processes on this machine, until Ctrl-C.
@@ -392,6 +428,15 @@ fn parse_issue(text: &str) -> Result<Issue, String> {
 }
 
 /// A host name: it is compared with the Host of requests, and goes into a certificate.
+/// A word that stands in brackets in a file of profiles.
+fn parse_profile(text: &str) -> Result<String, String> {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if text.is_empty() || !text.bytes().all(known) {
+        return Err("a name has letters, digits, '-', '_' and '.'".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 fn parse_domain(text: &str) -> Result<String, String> {
     let name = text.trim_end_matches('.').to_ascii_lowercase();
     let is_label = |label: &str| {

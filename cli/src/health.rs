@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cairn_s3::Timestamp;
 use cairn_world::real::{OsEntropy, RealClock};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
@@ -48,6 +49,28 @@ fn ask(args: &HealthArgs) -> Result<String, Fatal> {
         // Also a redirect: whoever sends one is not asked about.
         status => Err(fail(&format_args!("{status} {}", answer.trim_end()))),
     }
+}
+
+/// Unix time, in seconds, as a store that runs at `endpoint` tells it. Any certificate will do: a clock
+/// is no secret, and one that is hours off takes none for good.
+pub(crate) fn date(endpoint: &str) -> Result<u64, Fatal> {
+    let endpoint = endpoint.trim_end_matches('/');
+    let fail = |why: &dyn std::fmt::Display| Fatal::new(endpoint, why);
+    let args = HealthArgs {
+        endpoint: endpoint.to_owned(),
+        live: true,
+        cacert: None,
+        insecure: true,
+        node: None,
+    };
+    let response = agent(&args)?
+        .get(format!("{endpoint}/health/live"))
+        .call()
+        .map_err(|error| fail(&error))?;
+    let date = response.headers().get("date");
+    let date = date.and_then(|date| Timestamp::from_http_date(date.to_str().ok()?));
+    date.map(Timestamp::seconds)
+        .ok_or_else(|| fail(&"its answer has no date"))
 }
 
 fn agent(args: &HealthArgs) -> Result<ureq::Agent, Fatal> {

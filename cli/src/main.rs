@@ -11,12 +11,15 @@ mod certificate;
 mod console;
 mod credentials;
 mod dev;
+mod doctor;
 mod files;
 mod gateway;
 mod health;
 mod houses;
 mod identity;
 mod member;
+mod open_files;
+mod profile;
 mod server;
 mod signals;
 mod storage_node;
@@ -31,6 +34,7 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     let args = Args::parse();
     console::init_logs();
+    open_files::raise();
     if let Err(error) = dev::follow_parent() {
         console::error(&error);
         return ExitCode::FAILURE;
@@ -41,6 +45,8 @@ fn main() -> ExitCode {
         Command::Gateway(arguments) => block_on(gateway::run(arguments)),
         Command::Token(arguments) => block_on(token::run(arguments)),
         Command::Health(arguments) => health::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Profile(arguments) => profile::run(&arguments),
         Command::Dev(DevCommand::Cluster(arguments)) => dev::cluster(&arguments),
         Command::Admin(arguments) => admin::run(arguments),
     };

@@ -7,7 +7,7 @@ use cairn_model::limits;
 use cairn_store::{View, prefix_end};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::query::Query as Asked;
-use cairn_wire::metadata::{Answer, BucketsAnswer, ListUsers, Query, SessionsAnswer, UsersAnswer};
+use cairn_wire::metadata::{Answer, BucketsAnswer, ListUsers, Query, SessionsAnswer, UsersAnswer, WorkStatus};
 
 use crate::apply::ApplyError;
 use crate::keyspace::KeyKind;
@@ -22,6 +22,7 @@ mod garbage;
 mod listing;
 mod objects;
 mod uploads;
+mod waiting;
 
 /// Why a query has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +85,14 @@ pub fn answer(view: &dyn View, query: Query) -> Result<Answer, QueryError> {
         Asked::GetStatus(_) => return Err(QueryError::Malformed("status is no state")),
     };
     Ok(Answer { answer: Some(kind) })
+}
+
+/// How much waits for whom, each kind counted up to `limits::STATUS_COUNT_MAX`.
+///
+/// # Errors
+/// The store's.
+pub fn waiting(view: &dyn View) -> Result<WorkStatus, ApplyError> {
+    waiting::count(&Rows(view))
 }
 
 fn sessions(rows: &Rows<'_>) -> Result<SessionsAnswer, ApplyError> {

@@ -15,15 +15,17 @@ use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    Answer, DiskStatus, Entry, GetMembers, MarkStatus, MembersAnswer, Query, Reply, StatusAnswer,
+    Answer, DiskStatus, Entry, GetMembers, MarkStatus, MembersAnswer, Query, RaftStatus, Reply,
+    StatusAnswer,
 };
 use cairn_world::{Bug, Clock, buggify, planted};
 use prost::Message as _;
 
 use crate::apply;
+use crate::journal::LogPosition;
 use crate::query::{self, QueryError};
 use crate::raft::{
-    Applied, ApplyError, Committed, ProposeError, RaftHost, ReadError, StateMachine,
+    Applied, ApplyError, Committed, ProposeError, RaftHost, RaftMetrics, ReadError, StateMachine,
 };
 use crate::status::Reports;
 
@@ -54,6 +56,19 @@ impl StateMachine for Machine {
 
     fn reset(&mut self, _view: &dyn View) -> Result<(), ApplyError> {
         Ok(()) // nothing is kept between calls
+    }
+}
+
+fn raft_status(metrics: &RaftMetrics) -> RaftStatus {
+    let index = |position: Option<LogPosition>| position.map_or(0, |position| position.index);
+    RaftStatus {
+        term: metrics.term,
+        last: metrics.last_index.unwrap_or_default(),
+        applied: index(metrics.applied),
+        snapshot: index(metrics.snapshot),
+        purged: index(metrics.purged),
+        journal_segments: metrics.journal.segments as u64,
+        journal_groups: metrics.journal.groups,
     }
 }
 
@@ -101,12 +116,18 @@ impl Metadata {
         self.reports.note(node.0, disks, self.clock.monotonic());
     }
 
-    fn status(&self) -> StatusAnswer {
-        let leader = self.host.metrics().leader;
+    async fn status(&self) -> StatusAnswer {
+        let view = self.host.stale_view();
+        let counted = move || query::waiting(view.as_ref()).map_err(std::io::Error::other);
+        // A store that cannot be read says so itself, to everybody.
+        let work = self.host.blocking(counted).await.ok();
+        let metrics = self.host.metrics();
         let now = self.clock.monotonic();
-        let heard = self.reports.answer(self.host.members(), leader, now);
+        let heard = self.reports.answer(self.host.members(), metrics.leader, now);
         StatusAnswer {
             mark: self.mark_status(),
+            raft: Some(raft_status(&metrics)),
+            work,
             ..heard
         }
     }
@@ -263,7 +284,7 @@ impl MetadataService for Metadata {
 
     async fn query(&self, query: Query) -> Result<Answer, MetadataError> {
         if let Some(Asked::GetStatus(_)) = query.query {
-            let answer = Some(Kind::Status(self.status()));
+            let answer = Some(Kind::Status(self.status().await));
             return Ok(Answer { answer });
         }
         if buggify("query-unavailable") {

@@ -55,7 +55,7 @@ impl Reports {
             voters: ids(members.voters),
             learners: ids(members.learners),
             leader: leader.unwrap_or_default(),
-            mark: None,
+            ..StatusAnswer::default()
         }
     }
 }

@@ -224,3 +224,19 @@ async fn who_is_no_member_or_has_no_address_is_not_healthy() {
     let nowhere = said(dir.path()).await;
     assert!(nowhere.contains("no address"), "{nowhere}");
 }
+
+#[test]
+fn a_store_tells_its_time_in_every_answer() {
+    let dated = answer(
+        "200 OK",
+        "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+        "live\n",
+    );
+    let (endpoint, served) = once(dated);
+    assert_eq!(date(&endpoint).unwrap(), 784_111_777);
+    served.join().unwrap();
+    let (endpoint, served) = once(answer("200 OK", "", "live\n"));
+    let error = date(&endpoint).unwrap_err().to_string();
+    assert!(error.contains("no date"), "{error}");
+    served.join().unwrap();
+}

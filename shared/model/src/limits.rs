@@ -107,6 +107,8 @@ pub const MARK_GROUP_BITS: u32 = 14;
 pub const MARK_ITEMS_MAX: usize = 1 << 16;
 /// Shared manifests whose holders a full mark counts in one pass over the rows.
 pub const MARK_SHARED_MAX: usize = 1 << 16;
+/// Rows of one kind that a replica counts when it is asked how it is; more count as so many.
+pub const STATUS_COUNT_MAX: usize = 10_000;
 /// Discrepancies a full mark names; it counts the others.
 pub const MARK_NAMED_MAX: usize = 1_024;
 

@@ -61,6 +61,8 @@ fn owing() -> (State, u64) {
 #[test]
 fn debt_is_paid_for_the_writing_that_owes_it() {
     let (mut state, session) = owing();
+    let waiting = query::waiting(&state).unwrap();
+    assert!(waiting.owed > 0, "{waiting:?}");
     let old = settle(&state, 1);
     suspect(&mut state, 1);
     let again = upload(&mut state, session, (0, 1), 1, &[3]);

@@ -53,6 +53,36 @@ fn condemned(state: &State) -> Vec<Condemned> {
         .collect()
 }
 
+#[test]
+fn what_waits_is_counted() {
+    use cairn_wire::metadata::WorkStatus;
+    let waiting = |state: &State| query::waiting(state).unwrap();
+    let mut state = State::with_bucket();
+    assert_eq!(waiting(&state), WorkStatus::default());
+    let (writer, reader) = (state.begin(), state.begin());
+    let put = state.put(writer, "a", &[1]);
+    state.done_in(writer, put);
+    let open = |sessions| WorkStatus {
+        sessions,
+        ..WorkStatus::default()
+    };
+    assert_eq!(waiting(&state), open(2));
+    state.done(delete("a"));
+    let condemned_one = WorkStatus {
+        condemned: 1,
+        ..open(2)
+    };
+    assert_eq!(waiting(&state), condemned_one);
+    state.done(end(writer));
+    state.done(end(reader));
+    let items = condemned(&state);
+    state.done(Command::BeginDelete(BeginDelete { items }));
+    assert_eq!(waiting(&state).deleting, 1);
+    assert_eq!(waiting(&state).condemned, 0);
+    settle(&mut state);
+    assert_eq!(waiting(&state), WorkStatus::default());
+}
+
 /// **[bug]** Condemned -> Deleting before every session begun by then has ended.
 #[test]
 fn nothing_is_deleted_under_an_open_session() {

@@ -27,7 +27,9 @@ fn names_are_kebab_case_unique_and_read_back() {
 fn every_bug_has_one_row_in_the_documentation() {
     let table = include_str!("../../../../docs/simulation.md");
     let named = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
-    let (_story, tables) = table.split_once("## Planted bugs").expect("a table of bugs");
+    let (_story, tables) = table
+        .split_once("## Planted bugs")
+        .expect("a table of bugs");
     let (bugs, _points) = tables.split_once("## Buggify points").expect("two tables");
     let rows: Vec<String> = bugs.lines().filter_map(named).collect();
     let names: BTreeSet<&str> = Bug::ALL.iter().map(|bug| bug.name()).collect();
