@@ -101,13 +101,12 @@ impl Gateway {
         tokio::join!(
             self.inner.sessions.keep(),
             self.inner.path.views.keep(),
-            self.watch_mark()
+            self.watch_status()
         );
     }
 
-    /// Shows what the last full mark of the metadata found. A new leader has none for an hour: what the
-    /// one before it found stays, with its time.
-    async fn watch_mark(&self) {
+    /// Shows what a replica of the metadata says of itself, of nodes and of disks.
+    async fn watch_status(&self) {
         let Inner {
             path,
             metrics,
@@ -115,11 +114,10 @@ impl Gateway {
             ..
         } = self.inner.as_ref();
         loop {
-            let status = path.metadata.status(wire::GetStatus {}).await;
-            if let Some(mark) = status.ok().and_then(|status| status.mark) {
-                metrics.show_mark(&mark);
+            if let Ok(status) = path.metadata.status(wire::GetStatus {}).await {
+                metrics.show_cluster(&status);
             }
-            clock.sleep(tuning::MARK_ASKED).await;
+            clock.sleep(tuning::STATUS_EVERY).await;
         }
     }
 

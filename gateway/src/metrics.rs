@@ -1,11 +1,19 @@
-//! What the gateway counts.
+//! What the gateway counts, and what it shows of the cluster.
+//!
+//! ```text
+//!   every answer ──> cairn_requests_total{operation,status}, cairn_request_seconds{operation}
+//!   every 15 s ────> a replica's status ──> cluster.rs: Raft, nodes, disks, what waits
+//! ```
 
-use std::sync::Arc;
+mod cluster;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use cairn_telemetry::{Buckets, Counter, Gauge, Histogram, Registry};
 
-use cairn_wire::metadata::MarkStatus;
+use cairn_wire::metadata::StatusAnswer;
 
 use crate::data::session::Occupied;
 
@@ -23,6 +31,15 @@ pub(crate) struct Metrics {
     held: Gauge,
     oldest: Gauge,
     oldest_held: Gauge,
+    /// By operation and status, so that a request takes no lock of the registry.
+    answers: RwLock<BTreeMap<(&'static str, u16), Answers>>,
+}
+
+/// The series of one operation's answers with one status.
+#[derive(Clone, Debug)]
+struct Answers {
+    count: Counter,
+    /// The same one whatever the status.
     took: Histogram,
 }
 
@@ -35,7 +52,6 @@ impl Metrics {
         let held = "Bytes that requests read or have written in open sessions.";
         let oldest = "Age of the oldest open session: garbage younger than it waits for it.";
         let oldest_held = "Bytes that requests read or have written in the oldest open session.";
-        let took = "Time from a request's head to its answer's.";
         Self {
             bytes_in: registry.counter("cairn_received_bytes_total", received, &[]),
             bytes_out: registry.counter("cairn_sent_bytes_total", sent, &[]),
@@ -44,20 +60,39 @@ impl Metrics {
             held: registry.gauge("cairn_session_bytes", held, &[]),
             oldest: registry.gauge("cairn_session_oldest_seconds", oldest, &[]),
             oldest_held: registry.gauge("cairn_session_oldest_bytes", oldest_held, &[]),
-            took: registry.histogram("cairn_request_seconds", took, Buckets::LATENCY, &[]),
+            answers: RwLock::default(),
             registry,
         }
     }
 
     /// Counts an answer. Operations are names of a closed table, so the series are bounded.
     pub(crate) fn answered(&self, operation: &'static str, status: u16, took: Duration) {
-        let help = "Requests answered, by operation and status.";
+        let key = (operation, status);
+        let answers = self.known_answers(key).unwrap_or_else(|| {
+            let made = self.answers_of(operation, status);
+            let mut all = self.answers.write().unwrap_or_else(PoisonError::into_inner);
+            all.entry(key).or_insert(made).clone()
+        });
+        answers.count.increment();
+        answers.took.observe_duration(took);
+    }
+
+    fn known_answers(&self, key: (&'static str, u16)) -> Option<Answers> {
+        let all = self.answers.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(&key).cloned()
+    }
+
+    fn answers_of(&self, operation: &'static str, status: u16) -> Answers {
+        let counted = "Requests answered, by operation and status.";
+        let timed = "Time from a request's head to its answer's, by operation.";
         let status = status.to_string();
         let labels = [("operation", operation), ("status", status.as_str())];
-        self.registry
-            .counter("cairn_requests_total", help, &labels)
-            .increment();
-        self.took.observe_duration(took);
+        let of = [("operation", operation)];
+        let registry = &self.registry;
+        Answers {
+            count: registry.counter("cairn_requests_total", counted, &labels),
+            took: registry.histogram("cairn_request_seconds", timed, Buckets::LATENCY, &of),
+        }
     }
 
     /// Shows what is held in sessions.
@@ -70,23 +105,9 @@ impl Metrics {
         self.oldest_held.set(shown(now.oldest_bytes));
     }
 
-    /// Shows what a full mark found; before the first one there is nothing to show.
-    pub(crate) fn show_mark(&self, mark: &MarkStatus) {
-        let shown = |name, help, number: u64| {
-            let gauge = self.registry.gauge(name, help, &[]);
-            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
-        };
-        let wrong =
-            "Counts that the last full mark of the metadata found wrong; its log names them.";
-        let rows = "Rows that the last full mark of the metadata has read.";
-        let ended = "When the last full mark of the metadata ended, in Unix time.";
-        shown("cairn_mark_discrepancies", wrong, mark.discrepancies);
-        shown("cairn_mark_rows", rows, mark.rows);
-        shown(
-            "cairn_mark_timestamp_seconds",
-            ended,
-            mark.finished_ms / 1_000,
-        );
+    /// Shows what a replica of the metadata says of the cluster.
+    pub(crate) fn show_cluster(&self, status: &StatusAnswer) {
+        cluster::show(&self.registry, status);
     }
 
     /// Everything the process counts.

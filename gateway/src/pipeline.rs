@@ -61,7 +61,8 @@ async fn admit(gateway: &Arc<Inner>, parts: http::request::Parts) -> Result<Call
     let head = Head::new(parts.method, &parts.uri, parts.headers)?;
     let (authenticated, user) = gateway.users.authenticate(&head).await?;
     let target = Target::parse(head.host(), head.path(), &gateway.hosts)?;
-    let op = Op::resolve(head.method(), &target, head.query(), head.headers())?;
+    let op = Op::resolve(head.method(), &target, head.query(), head.headers())
+        .map_err(|refused| advised(refused, gateway, &head, &target))?;
     let demands = headers::check(&head)?;
     let mut call = Call {
         gateway: Arc::clone(gateway),
@@ -77,6 +78,17 @@ async fn admit(gateway: &Arc<Inner>, parts: http::request::Parts) -> Result<Call
     Ok(call)
 }
 
+/// Buckets cannot be made, changed or removed without a name; where it may be in the host, that is said.
+fn advised(refused: S3Error, gateway: &Inner, head: &Head, target: &Target) -> S3Error {
+    match gateway.hosts.meant(head.host()) {
+        Some(meant) if *target == Target::Service && refused.code() == Code::MethodNotAllowed => {
+            let message = format!("{} {}", refused.message(), meant.advice());
+            S3Error::because(refused.code(), message)
+        }
+        _ => refused,
+    }
+}
+
 impl Call {
     /// A bucket is its owner's, and root's; to others it is closed.
     async fn authorise(&mut self, demands: &headers::Demands) -> Result<(), S3Error> {
@@ -84,10 +96,9 @@ impl Call {
         let Some(name) = self.target.bucket().filter(|_| self.op != Op::CreateBucket) else {
             return Ok(());
         };
-        let bucket =
-            self.gateway.bucket(name).await?.ok_or_else(|| {
-                S3Error::new(Code::NoSuchBucket).with("BucketName", name.as_str())
-            })?;
+        let Some(bucket) = self.gateway.bucket(name).await? else {
+            return Err(self.no_such_bucket(name).await);
+        };
         if !self.user.root && bucket.owner != self.user.id {
             return Err(denied());
         }
@@ -103,6 +114,26 @@ impl Call {
         }
         self.bucket = Some(bucket);
         Ok(())
+    }
+
+    /// The refusal; where the bucket that was meant is in the host's name, it says so.
+    async fn no_such_bucket(&self, name: &BucketName) -> S3Error {
+        let missing = S3Error::new(Code::NoSuchBucket);
+        let missing = match self.gateway.hosts.meant(self.head.host()) {
+            Some(meant) if self.is_bucket(meant.bucket).await => {
+                let message = format!("{} {}", missing.message(), meant.advice());
+                S3Error::because(Code::NoSuchBucket, message)
+            }
+            _ => missing,
+        };
+        missing.with("BucketName", name.as_str())
+    }
+
+    async fn is_bucket(&self, label: &str) -> bool {
+        match BucketName::parse(&label.to_ascii_lowercase()) {
+            Ok(name) => matches!(self.gateway.bucket(&name).await, Ok(Some(_))),
+            Err(_) => false,
+        }
     }
 
     /// The bucket's name.

@@ -73,8 +73,8 @@ pub(crate) const COMPLETE_TRIES: u32 = 4;
 /// Attempts at a copy whose source changes under it.
 pub(crate) const COPY_TRIES: u32 = 8;
 
-/// How often the leader is asked what its last full mark found: the marks themselves are a day apart.
-pub(crate) const MARK_ASKED: Duration = Duration::from_secs(60);
+/// How often a replica of the metadata is asked how it and the nodes are, for `/metrics`.
+pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(15);
 
 /// How often open sessions are kept alive and looked after.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -7,7 +7,9 @@ use cairn_model::limits;
 use cairn_store::{View, prefix_end};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::query::Query as Asked;
-use cairn_wire::metadata::{Answer, BucketsAnswer, ListUsers, Query, SessionsAnswer, UsersAnswer, WorkStatus};
+use cairn_wire::metadata::{
+    Answer, BucketsAnswer, ListUsers, Query, SessionsAnswer, UsersAnswer, WorkStatus,
+};
 
 use crate::apply::ApplyError;
 use crate::keyspace::KeyKind;

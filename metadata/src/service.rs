@@ -123,7 +123,9 @@ impl Metadata {
         let work = self.host.blocking(counted).await.ok();
         let metrics = self.host.metrics();
         let now = self.clock.monotonic();
-        let heard = self.reports.answer(self.host.members(), metrics.leader, now);
+        let heard = self
+            .reports
+            .answer(self.host.members(), metrics.leader, now);
         StatusAnswer {
             mark: self.mark_status(),
             raft: Some(raft_status(&metrics)),

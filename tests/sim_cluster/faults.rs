@@ -198,8 +198,13 @@ impl Faults {
         let mut random = SeededRng::new(seed);
         let mut weights = BTreeMap::new();
         for kind in Kind::ALL {
-            // Half of the kinds, each with a weight of its own.
-            if random.chance(1, 2) {
+            // Half of the kinds, each with a weight of its own; fewer where some are wanted.
+            let (numerator, denominator) = if focus.kinds.is_empty() {
+                (1, 2)
+            } else {
+                (1, 5)
+            };
+            if random.chance(numerator, denominator) {
                 weights.insert(kind, 1 + random.below(10));
             }
         }

@@ -14,6 +14,8 @@ pub(crate) struct Focus {
     pub(crate) points: &'static [&'static str],
     /// Half of the calls.
     pub(crate) calls: &'static [Call],
+    /// Bodies in the metadata alone.
+    pub(crate) small: bool,
     /// Uploads of parts.
     pub(crate) parts: bool,
     /// Uploads that take minutes.
@@ -25,6 +27,7 @@ impl Focus {
         kinds: &[],
         points: &[],
         calls: &[],
+        small: false,
         parts: false,
         slow: false,
     };
@@ -94,13 +97,14 @@ impl Focus {
                 &["commit-answer-lost", "outcome-asked-again"],
             )
             .with(&[Call::Put, Call::PutIfAbsent, Call::Delete, Call::Get]),
-            Bug::EndedSessionAccepted => Self::on(
-                &[Kind::GatewayCutOff, Kind::Pause],
-                &["commit-answer-lost", "keep-alive-lost"],
-            )
+            Bug::EndedSessionAccepted => Self {
+                small: true,
+                ..Self::on(&[Kind::GatewayCutOff], &["commit-answer-lost"])
+            }
             .with(&[Call::Put, Call::Delete, Call::Get]),
             Bug::PartSetUnchecked => Self {
                 parts: true,
+                points: &["complete-pauses"],
                 ..Self::NONE
             }
             .with(&[Call::UploadCreate, Call::UploadPart, Call::UploadRace]),

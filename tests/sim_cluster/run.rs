@@ -123,6 +123,7 @@ async fn drive(
         large: rng.chance(1, 12),
         parts: rng.chance(1, 5) || stage.focus.parts,
         often: stage.focus.calls,
+        small: stage.focus.small,
         ..WorkloadOptions::default()
     };
     let workload = Workload::draw(&mut rng, &asked);

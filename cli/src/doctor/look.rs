@@ -44,7 +44,7 @@ pub(super) fn look(args: &DoctorArgs) -> Result<Facts, Fatal> {
 
 /// Unix time.
 fn seconds(clock: &RealClock) -> u64 {
-    clock.wall().0 / 1_000
+    clock.wall() / 1_000
 }
 
 fn read(path: &str) -> String {

@@ -43,4 +43,4 @@ pub use error::{Code, S3Error};
 pub use head::Head;
 pub use op::Op;
 pub use query::Query;
-pub use target::{BucketName, Hosts, Kind, ObjectKey, Target};
+pub use target::{BucketName, Hosts, Kind, Meant, ObjectKey, Target};

@@ -88,6 +88,46 @@ impl Hosts {
     }
 }
 
+/// A host whose first label may have been meant as a bucket, though it is below no base domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meant<'h> {
+    /// The label.
+    pub bucket: &'h str,
+    /// What is left of the host, without its port: the domain that the service would have to know.
+    pub domain: &'h str,
+}
+
+impl Hosts {
+    /// What a client meant that put a bucket into a host name the service does not know as one. An
+    /// address, a single label, a base domain and what is below one are no such host.
+    #[must_use]
+    pub fn meant<'h>(&self, host: &'h str) -> Option<Meant<'h>> {
+        let host = without_port(host);
+        let is_known = self.bucket_of(host).is_some()
+            || (self.bases.iter()).any(|base| base.eq_ignore_ascii_case(host));
+        let is_address = host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok();
+        if is_known || is_address {
+            return None;
+        }
+        let (bucket, domain) = host.split_once('.')?;
+        let is_bucket = BucketName::parse(&bucket.to_ascii_lowercase()).is_ok();
+        (is_bucket && !domain.is_empty()).then_some(Meant { bucket, domain })
+    }
+}
+
+impl Meant<'_> {
+    /// For the person who reads the refusal.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let Self { bucket, domain } = self;
+        format!(
+            "The request's host is {bucket}.{domain}, whose first label is read as a bucket only where the \
+             server was started with --domain {domain}; else the client has to put buckets into the path: \
+             aws configure set default.s3.addressing_style path"
+        )
+    }
+}
+
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

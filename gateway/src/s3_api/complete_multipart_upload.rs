@@ -5,6 +5,7 @@
 //! entry growing with the parts' descriptions. Completing again what is complete is success.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_model::limits;
@@ -17,6 +18,7 @@ use cairn_s3::{Code, S3Error};
 use cairn_wire::metadata as wire;
 use cairn_wire::metadata::Refusal;
 use cairn_wire::metadata::entry::Command;
+use cairn_world::buggify;
 use sha2::{Digest, Sha256};
 
 use super::{attributes, upload_id};
@@ -36,6 +38,10 @@ pub(super) async fn complete(call: &Call, document: &[u8]) -> Result<Response, S
         let chosen = choose(&input.upload_id, &listed, &parts)?;
         let whole = Whole::new(&input, upload_id::rule(&upload), &chosen)?;
         let command = command(call, &input, upload, &chosen, &whole)?;
+        if buggify("complete-pauses") {
+            // What was read may be old by now: the commit says what it goes by.
+            call.gateway.clock.sleep(Duration::from_millis(300)).await;
+        }
         match session.propose(Command::CompleteUpload(command)).await {
             Ok(_) => return respond(call, whole.etag, Some(whole.checksum)),
             Err(CommitError::Refused {

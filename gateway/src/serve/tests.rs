@@ -1,5 +1,6 @@
 //! Over real sockets on loopback, with a clock moved by hand.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -152,11 +153,36 @@ async fn health_tells_what_it_should() {
         metrics.contains("operation=\"CreateBucket\",status=\"200\"} 1"),
         "{metrics}"
     );
+    let timed = "cairn_request_seconds_count{operation=\"CreateBucket\"} 1\n";
+    assert!(metrics.contains(timed), "{metrics}");
     let marked = "cairn_mark_discrepancies 2\n";
     assert!(metrics.contains(marked), "asked by itself: {metrics}");
     assert!(metrics.contains("cairn_mark_rows 40\n"), "{metrics}");
     let ended = "cairn_mark_timestamp_seconds 5\n";
     assert!(metrics.contains(ended), "{metrics}");
+    for series in on_the_dashboard() {
+        let shown = |line: &str| line.split(['{', ' ']).next() == Some(&series);
+        assert!(metrics.lines().any(shown), "{series}: {metrics}");
+    }
+}
+
+/// The series that the Grafana dashboard draws.
+fn on_the_dashboard() -> BTreeSet<String> {
+    let dashboard = include_str!("../../../docker/grafana/cairn.json");
+    let panels: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let panels = panels["panels"].as_array().unwrap();
+    let targets = panels
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array());
+    let queries = targets
+        .flatten()
+        .map(|target| target["expr"].as_str().unwrap());
+    let no_part = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
+    let words = queries.flat_map(|query| query.split(no_part));
+    let series = words.filter(|word| word.starts_with("cairn_"));
+    let series: BTreeSet<String> = series.map(str::to_owned).collect();
+    assert!(series.len() > 25, "{series:?}");
+    series
 }
 
 #[tokio::test]

@@ -36,10 +36,7 @@ fn divide<K: KeyKind>(
     is: impl Fn(&K::Row) -> bool,
 ) -> Result<(u64, u64), ApplyError> {
     let (mut yes, mut no) = (0, 0);
-    for row in rows
-        .scan::<K>(&[K::PREFIX])
-        .take(limits::STATUS_COUNT_MAX)
-    {
+    for row in rows.scan::<K>(&[K::PREFIX]).take(limits::STATUS_COUNT_MAX) {
         let (_, row) = row?;
         if is(&row) {
             yes += 1;

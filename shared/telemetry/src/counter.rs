@@ -5,7 +5,7 @@
 //! values may come from anywhere: a family keeps at most [`SERIES_MAX`] series, and what comes later
 //! counts together under [`OTHER`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -311,6 +311,14 @@ impl Registry {
         }
     }
 
+    /// Series of that name whose labels' values are not among `kept` are shown no more: for gauges of
+    /// things that come and go.
+    pub fn retain(&self, name: &str, kept: &BTreeSet<Vec<String>>) {
+        if let Some(family) = self.families().get_mut(name) {
+            family.series.retain(|values, _| kept.contains(values));
+        }
+    }
+
     pub(crate) fn families(&self) -> MutexGuard<'_, BTreeMap<&'static str, Family>> {
         self.families.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -404,6 +412,19 @@ mod tests {
         assert_eq!(gauge.get(), 1);
         drop(held.1);
         assert_eq!(gauge.get(), 0);
+    }
+
+    #[test]
+    fn series_of_what_is_gone_are_forgotten() {
+        let registry = Registry::new();
+        let ready = |disk| registry.gauge("ready", "Ready.", &[("disk", disk)]);
+        ready("a").set(1);
+        ready("b").set(1);
+        let kept = BTreeSet::from([vec!["b".to_owned()]]);
+        registry.retain("ready", &kept);
+        registry.retain("never_made", &kept);
+        assert_eq!(ready("b").get(), 1);
+        assert_eq!(ready("a").get(), 0, "made anew");
     }
 
     #[test]

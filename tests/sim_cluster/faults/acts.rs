@@ -170,7 +170,7 @@ impl Faults {
             cluster.network.cut_way(*voter, gateway);
         }
         if self.random.chance(2, 3) {
-            tokio::time::sleep(self.some(2 * SECOND)).await;
+            tokio::time::sleep(self.some(5 * SECOND)).await;
             for voter in &voters {
                 cluster.network.cut_way(gateway, *voter);
             }

@@ -53,6 +53,8 @@ pub struct Options {
     pub slow: bool,
     /// Every kind of call with the same weight, instead of a drawn few.
     pub everything: bool,
+    /// Bodies that need no disks, and no others.
+    pub small: bool,
     /// Kinds of calls that are drawn for certain, and often.
     pub often: &'static [Kind],
     /// Steps of all clients after which they take their time, to keep a run affordable.
@@ -67,6 +69,7 @@ impl Default for Options {
             parts: true,
             slow: true,
             everything: false,
+            small: false,
             often: &[],
             brisk: 3_000,
         }
@@ -198,6 +201,9 @@ fn classes(rng: &mut SeededRng, options: &Options) -> BTreeMap<Class, u64> {
         Class::Stripe,
         Class::Stripes,
     ];
+    if options.small {
+        return BTreeMap::from([(Class::Empty, 1), (Class::Inline, 4)]);
+    }
     let mut weights = BTreeMap::new();
     for class in common {
         let weight = if options.everything { 1 } else { rng.below(6) };

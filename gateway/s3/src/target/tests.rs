@@ -180,3 +180,34 @@ proptest! {
         prop_assert_eq!(object(path_style(&path).unwrap()).1, key);
     }
 }
+
+#[test]
+fn a_bucket_in_a_host_that_is_no_domain_of_ours_is_recognised_and_advised_on() {
+    let hosts = Hosts::new(["s3.example.org"]);
+    let meant = |host| {
+        let meant = hosts.meant(host);
+        meant.map(|meant| (meant.bucket, meant.domain))
+    };
+    assert_eq!(meant("first.localhost:9000"), Some(("first", "localhost")));
+    assert_eq!(
+        meant("first.other.example.org"),
+        Some(("first", "other.example.org"))
+    );
+    for known in [
+        "s3.example.org",
+        "S3.Example.ORG:80",
+        "first.s3.example.org",
+        "localhost:9000",
+        "127.0.0.1:9000",
+        "[::1]:9000",
+        "a_b.localhost",
+        "",
+        ".",
+        "first.",
+    ] {
+        assert_eq!(meant(known), None, "{known}");
+    }
+    let advice = hosts.meant("first.localhost").unwrap().advice();
+    assert!(advice.contains("--domain localhost"), "{advice}");
+    assert!(advice.contains("addressing_style path"), "{advice}");
+}

@@ -45,6 +45,17 @@ impl State {
                     rows: 40,
                     discrepancies: 2,
                 }),
+                nodes: vec![wire::NodeStatus {
+                    node: 1,
+                    disks: vec![wire::DiskStatus {
+                        disk: Bytes::copy_from_slice(&[7; 16]),
+                        ready: true,
+                        ..wire::DiskStatus::default()
+                    }],
+                    ..wire::NodeStatus::default()
+                }],
+                raft: Some(wire::RaftStatus::default()),
+                work: Some(wire::WorkStatus::default()),
                 ..wire::StatusAnswer::default()
             }),
             Query::GetUser(get) => {

@@ -305,3 +305,37 @@ async fn reserved_paths_are_no_buckets_but_are_keys_below_a_virtual_host() {
     let path = site.call(Method::GET, "/bucket/health/live", "").await;
     assert_eq!(path.body, "mine");
 }
+
+#[tokio::test]
+async fn a_bucket_in_an_unknown_host_name_is_refused_with_what_to_do() {
+    let site = Site::new(1, 0).with_bucket().await;
+    let from = async |host: &str, method: Method, target: &str| {
+        let mut signer = site.signer("alice");
+        signer.host = host.to_owned();
+        let signed = signer.sign(&method, target, &[], b"");
+        site.send(signed, Bytes::new()).await
+    };
+    let create = from("first.localhost:9000", Method::PUT, "/").await;
+    assert_eq!(create.refusal(), (405, "MethodNotAllowed".to_owned()));
+    assert!(
+        create.text().contains("--domain localhost"),
+        "{}",
+        create.text()
+    );
+    let plain = from("localhost:9000", Method::PUT, "/").await;
+    assert!(!plain.text().contains("--domain"), "{}", plain.text());
+    let read = from("bucket.localhost", Method::GET, "/some-key").await;
+    assert_eq!(read.refusal(), (404, "NoSuchBucket".to_owned()));
+    assert!(
+        read.text().contains("--domain localhost"),
+        "{}",
+        read.text()
+    );
+    let mistaken = from("s3.localhost", Method::GET, "/some-key").await;
+    assert_eq!(mistaken.refusal(), (404, "NoSuchBucket".to_owned()));
+    assert!(
+        !mistaken.text().contains("--domain"),
+        "no such bucket is there: {}",
+        mistaken.text()
+    );
+}
