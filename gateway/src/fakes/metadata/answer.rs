@@ -30,6 +30,31 @@ fn step(key: &Bytes, prefix: &Bytes, delimiter: &Bytes) -> Option<Step> {
     })
 }
 
+/// One node with one disk, and a mark that found something.
+fn status() -> wire::StatusAnswer {
+    let disk = wire::DiskStatus {
+        disk: Bytes::copy_from_slice(&[7; 16]),
+        ready: true,
+        ..wire::DiskStatus::default()
+    };
+    wire::StatusAnswer {
+        mark: Some(wire::MarkStatus {
+            finished_ms: 5_999,
+            took_ms: 7,
+            rows: 40,
+            discrepancies: 2,
+        }),
+        nodes: vec![wire::NodeStatus {
+            node: 1,
+            disks: vec![disk],
+            ..wire::NodeStatus::default()
+        }],
+        raft: Some(wire::RaftStatus::default()),
+        work: Some(wire::WorkStatus::default()),
+        ..wire::StatusAnswer::default()
+    }
+}
+
 impl State {
     pub(super) fn answer(&self, query: Query) -> Answer {
         match query {
@@ -38,26 +63,7 @@ impl State {
                 nodes: self.cluster.nodes.clone(),
                 disks: self.cluster.disks.clone(),
             }),
-            Query::GetStatus(_) => Answer::Status(wire::StatusAnswer {
-                mark: Some(wire::MarkStatus {
-                    finished_ms: 5_999,
-                    took_ms: 7,
-                    rows: 40,
-                    discrepancies: 2,
-                }),
-                nodes: vec![wire::NodeStatus {
-                    node: 1,
-                    disks: vec![wire::DiskStatus {
-                        disk: Bytes::copy_from_slice(&[7; 16]),
-                        ready: true,
-                        ..wire::DiskStatus::default()
-                    }],
-                    ..wire::NodeStatus::default()
-                }],
-                raft: Some(wire::RaftStatus::default()),
-                work: Some(wire::WorkStatus::default()),
-                ..wire::StatusAnswer::default()
-            }),
+            Query::GetStatus(_) => Answer::Status(status()),
             Query::GetUser(get) => {
                 let users = self
                     .users
