@@ -82,8 +82,7 @@ async fn admit(gateway: &Arc<Inner>, parts: http::request::Parts) -> Result<Call
 fn advised(refused: S3Error, gateway: &Inner, head: &Head, target: &Target) -> S3Error {
     match gateway.hosts.meant(head.host()) {
         Some(meant) if *target == Target::Service && refused.code() == Code::MethodNotAllowed => {
-            let message = format!("{} {}", refused.message(), meant.advice());
-            S3Error::because(refused.code(), message)
+            S3Error::because(refused.code(), meant.explain(refused.message()))
         }
         _ => refused,
     }
@@ -121,8 +120,7 @@ impl Call {
         let missing = S3Error::new(Code::NoSuchBucket);
         let missing = match self.gateway.hosts.meant(self.head.host()) {
             Some(meant) if self.is_bucket(meant.bucket).await => {
-                let message = format!("{} {}", missing.message(), meant.advice());
-                S3Error::because(Code::NoSuchBucket, message)
+                S3Error::because(missing.code(), meant.explain(missing.message()))
             }
             _ => missing,
         };

@@ -116,14 +116,15 @@ impl Hosts {
 }
 
 impl Meant<'_> {
-    /// For the person who reads the refusal.
+    /// `message` for the person who reads the refusal.
     #[must_use]
-    pub fn advice(&self) -> String {
+    pub fn explain(&self, message: &str) -> String {
         let Self { bucket, domain } = self;
         format!(
-            "The request's host is {bucket}.{domain}, whose first label is read as a bucket only where the \
+            "{}. The request's host is {bucket}.{domain}, whose first label is read as a bucket only where the \
              server was started with --domain {domain}; else the client has to put buckets into the path: \
-             aws configure set default.s3.addressing_style path"
+             aws configure set default.s3.addressing_style path",
+            message.trim_end_matches('.')
         )
     }
 }

@@ -207,7 +207,8 @@ fn a_bucket_in_a_host_that_is_no_domain_of_ours_is_recognised_and_advised_on() {
     ] {
         assert_eq!(meant(known), None, "{known}");
     }
-    let advice = hosts.meant("first.localhost").unwrap().advice();
+    let advice = hosts.meant("first.localhost").unwrap().explain("No.");
+    assert!(advice.starts_with("No. The request's"), "{advice}");
     assert!(advice.contains("--domain localhost"), "{advice}");
     assert!(advice.contains("addressing_style path"), "{advice}");
 }
