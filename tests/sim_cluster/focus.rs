@@ -14,6 +14,8 @@ pub(crate) struct Focus {
     pub(crate) points: &'static [&'static str],
     /// Half of the calls.
     pub(crate) calls: &'static [Call],
+    /// A time without faults, in which every call must be answered.
+    pub(crate) calm: bool,
     /// Bodies in the metadata alone.
     pub(crate) small: bool,
     /// Uploads of parts.
@@ -28,6 +30,7 @@ impl Focus {
         points: &[],
         calls: &[],
         small: false,
+        calm: false,
         parts: false,
         slow: false,
     };
@@ -121,16 +124,16 @@ impl Focus {
     /// Bugs of references and garbage.
     fn of_garbage(bug: Bug) -> Option<Self> {
         Some(match bug {
-            Bug::PinOfAnotherSession | Bug::DeletesPinned => Self::on(
-                &[],
-                &["read-moves-on", "read-pauses", "garbage-round-repeats"],
-            ),
+            Bug::PinOfAnotherSession
+            | Bug::DeletesPinned
+            | Bug::DeletesUnderSessions
+            | Bug::ManifestBeforeSession => Self {
+                calm: true,
+                ..Self::NONE
+            }
+            .with(&[Call::Get, Call::Put, Call::Delete]),
             Bug::AdoptsCondemned => Self::on(&[Kind::Pause], &[]),
             Bug::AdoptsSuspect => Self::on(&[Kind::Rot, Kind::Misdirected], &[]),
-            Bug::DeletesUnderSessions | Bug::ManifestBeforeSession => Self::on(
-                &[],
-                &["read-pauses", "session-rotated", "garbage-round-repeats"],
-            ),
             Bug::OrphanWithoutSessionCheck => Self {
                 points: &["orphans-early"],
                 slow: true,

@@ -11,6 +11,7 @@ use cairn_tests::simulated::history::History;
 use cairn_tests::simulated::workload::{Options as WorkloadOptions, Run, Workload};
 use cairn_world::buggify;
 use cairn_world::sim::SeededRng;
+use tokio::task::JoinHandle;
 
 use crate::clients::Clients;
 use crate::clock::TrueTime;
@@ -20,6 +21,22 @@ use crate::focus::Focus;
 use crate::options::Options;
 use crate::trace::Trace;
 use crate::{look, observe, seeded};
+
+/// How long a time without faults lasts: two slow reads behind each other.
+const CALM: Duration = Duration::from_secs(160);
+/// Rare branches of which no client may notice anything but that they take long.
+const CALM_POINTS: &[&str] = &[
+    "read-pauses",
+    "read-moves-on",
+    "upload-moves-on",
+    "session-rotated",
+    "garbage-round-repeats",
+    "hedge-at-once",
+    "orphans-early",
+    "snapshot-now",
+    "compact-now",
+    "punch-one",
+];
 
 /// What came of a run.
 #[derive(Debug)]
@@ -132,22 +149,16 @@ async fn drive(
     work.prepare().await;
     for round in 0..options.rounds {
         buggify::begin_with(options.seed ^ (round << 32), stage.focus.points);
-        let ended = Arc::new(AtomicBool::new(false));
-        let (until, working) = (Arc::clone(&ended), work.clone());
-        let mut drawn = SeededRng::new(rng.next_u64());
-        let clients = tokio::spawn(async move {
-            let until = move || until.load(Ordering::SeqCst);
-            working.clients(&mut drawn, until).await;
-        });
+        let clients = Working::begin(&work, &mut rng);
         if options.calm {
             tokio::time::sleep(options.storm).await;
         } else {
             faults.storm(cluster, options.storm).await;
         }
-        ended.store(true, Ordering::SeqCst);
+        clients.say_end();
         buggify::end();
         faults.heal(cluster).await?;
-        clients.await.map_err(|error| error.to_string())?;
+        clients.ended().await?;
         observe::until_mended(cluster).await?;
         work.audit(&mut rng).await;
         stage.note(look::healed(cluster).await?);
@@ -156,12 +167,59 @@ async fn drive(
         if stage.is_over() {
             return Ok(());
         }
+        if rng.chance(1, 3) || stage.focus.calm {
+            calm(stage, &work, &mut rng).await?;
+            if stage.is_over() {
+                return Ok(());
+            }
+        }
     }
     stage.note(look::quiet(cluster).await?);
     stage.note(look::healed(cluster).await?);
     work.audit(&mut rng).await;
     stage.is_over();
     Ok(())
+}
+
+/// A time without faults: what is slow for good reasons goes on, and every call must be answered.
+async fn calm(stage: &Stage<'_>, work: &Run, rng: &mut SeededRng) -> Result<(), String> {
+    buggify::begin_only(rng.next_u64(), CALM_POINTS);
+    stage.history.set_calm(true);
+    let clients = Working::begin(work, rng);
+    tokio::time::sleep(CALM).await;
+    clients.say_end();
+    clients.ended().await?;
+    stage.history.set_calm(false);
+    buggify::end();
+    Ok(())
+}
+
+/// Clients at work.
+struct Working {
+    ended: Arc<AtomicBool>,
+    clients: JoinHandle<()>,
+}
+
+impl Working {
+    fn begin(work: &Run, rng: &mut SeededRng) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let (until, work) = (Arc::clone(&ended), work.clone());
+        let mut drawn = SeededRng::new(rng.next_u64());
+        let clients = tokio::spawn(async move {
+            let until = move || until.load(Ordering::SeqCst);
+            work.clients(&mut drawn, until).await;
+        });
+        Self { ended, clients }
+    }
+
+    fn say_end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Each has had the answer to its last call.
+    async fn ended(self) -> Result<(), String> {
+        self.clients.await.map_err(|error| error.to_string())
+    }
 }
 
 /// What a run notes down as it goes.

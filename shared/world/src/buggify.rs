@@ -13,7 +13,7 @@
 //! branch; with it, nothing fires before [`begin`] nor after [`end`].
 
 #[cfg(feature = "simulation")]
-pub use points::{begin, begin_with, buggify, end, fired};
+pub use points::{begin, begin_only, begin_with, buggify, end, fired};
 
 /// Whether the rare branch `name` is to be taken now: never, without the feature `simulation`.
 #[cfg(not(feature = "simulation"))]
@@ -40,6 +40,7 @@ mod points {
     static RUN: Mutex<Run> = Mutex::new(Run {
         seed: 0,
         always: &[],
+        others: true,
         points: BTreeMap::new(),
     });
 
@@ -47,6 +48,8 @@ mod points {
         seed: u64,
         /// Points that are enabled whatever the seed says.
         always: &'static [&'static str],
+        /// Whether the seed enables others too.
+        others: bool,
         points: BTreeMap<&'static str, Point>,
     }
 
@@ -63,9 +66,19 @@ mod points {
 
     /// The same, and the points `always` are enabled whatever the seed says.
     pub fn begin_with(seed: u64, always: &'static [&'static str]) {
+        start(seed, always, true);
+    }
+
+    /// The points `only` are enabled, and no others.
+    pub fn begin_only(seed: u64, only: &'static [&'static str]) {
+        start(seed, only, false);
+    }
+
+    fn start(seed: u64, always: &'static [&'static str], others: bool) {
         *run() = Run {
             seed,
             always,
+            others,
             points: BTreeMap::new(),
         };
         LIVE.store(true, Ordering::SeqCst);
@@ -91,21 +104,21 @@ mod points {
             return false;
         }
         let mut run = run();
-        let (seed, always) = (run.seed, run.always.contains(&name));
+        let (seed, always, others) = (run.seed, run.always.contains(&name), run.others);
         let point = run
             .points
             .entry(name)
-            .or_insert_with(|| Point::of(seed, name, always));
+            .or_insert_with(|| Point::of(seed, name, always, others));
         let fires = point.enabled && point.rng.chance(1, VISITS_PER_FIRE);
         point.fired += u64::from(fires);
         fires
     }
 
     impl Point {
-        fn of(seed: u64, name: &str, always: bool) -> Self {
+        fn of(seed: u64, name: &str, always: bool, others: bool) -> Self {
             let mut rng = SeededRng::new(seed ^ fnv1a(name));
             Self {
-                enabled: rng.chance(ENABLED_OF_TEN, 10) | always,
+                enabled: rng.chance(ENABLED_OF_TEN, 10) & others | always,
                 rng,
                 fired: 0,
             }

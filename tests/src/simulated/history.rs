@@ -109,6 +109,8 @@ struct Inner {
     counts: BTreeMap<&'static str, Count>,
     calls: Vec<Called>,
     faults: Vec<String>,
+    /// Nothing goes wrong now, so every call must be answered.
+    calm: bool,
 }
 
 impl History {
@@ -120,6 +122,18 @@ impl History {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on nothing goes wrong, or may again. What is asked and answered in calm must be answered
+    /// with what it asks for.
+    pub fn set_calm(&self, calm: bool) {
+        self.inner().calm = calm;
+    }
+
+    /// Whether nothing goes wrong now.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        self.inner().calm
     }
 
     /// The next tick: times are told by it.

@@ -148,3 +148,16 @@ fn points_that_a_run_needs_are_enabled_whatever_its_seed() {
     end();
     assert!(with == 40 && without < 30, "{with} {without}");
 }
+
+#[test]
+fn a_run_may_have_a_few_points_and_no_others() {
+    let _turn = alone();
+    for seed in 0..20 {
+        begin_only(seed, &["a", "hedge-at-once"]);
+        for name in NAMES {
+            let fires = !firings(name).is_empty();
+            assert_eq!(fires, name == "a" || name == "hedge-at-once", "{name}");
+        }
+    }
+    end();
+}

@@ -10,8 +10,8 @@ use super::{Kind, document};
 use crate::simulated::door::{Answer, Heard};
 use crate::simulated::history::{self, Called, Time, When};
 
-/// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a client waits for an answer: longer than a read pauses under buggify.
+const PATIENCE: Duration = Duration::from_secs(100);
 /// Longest target that is written into the trace whole.
 const TARGET: usize = 160;
 
@@ -20,6 +20,14 @@ const TARGET: usize = 160;
 pub(super) struct Pace {
     pub(super) piece: usize,
     pub(super) pause: Duration,
+}
+
+/// When a call was made, and whether in calm.
+#[derive(Clone, Copy)]
+struct Begun {
+    called: u64,
+    secs: u64,
+    calm: bool,
 }
 
 /// What came of a call.
@@ -69,28 +77,32 @@ impl Client {
         self.end(begun, kind, gateway, target, heard.unwrap_or(Heard::Lost))
     }
 
-    fn begin(&self) -> (u64, u64) {
-        (self.history().tick(), self.door().now_secs())
+    fn begin(&self) -> Begun {
+        Begun {
+            called: self.history().tick(),
+            secs: self.door().now_secs(),
+            calm: self.history().is_calm(),
+        }
     }
 
-    fn end(
-        &self,
-        (called, called_secs): (u64, u64),
-        kind: Kind,
-        gateway: usize,
-        target: String,
-        heard: Heard,
-    ) -> Asked {
+    fn end(&self, begun: Begun, kind: Kind, gateway: usize, target: String, heard: Heard) -> Asked {
         let time = Time {
             client: self.name,
-            called,
+            called: begun.called,
             answered: self.history().tick(),
         };
         let when = When {
             time,
-            called_secs,
+            called_secs: begun.secs,
             answered_secs: self.door().now_secs(),
         };
+        if let Some(undue) = undue(&heard).filter(|_| begun.calm && self.history().is_calm()) {
+            self.fault(
+                &when,
+                &target,
+                format!("{undue}, though nothing went wrong"),
+            );
+        }
         let told = told(heard);
         let (status, counted) = match &told {
             Told::Answer(answer) if answer.status < 400 => {
@@ -136,6 +148,21 @@ impl Client {
                 .map_or(text.len(), |(at, _)| at),
         );
         self.fault(asked, target, format!("{status} {text}"));
+    }
+}
+
+/// What a healthy cluster answers nobody.
+fn undue(heard: &Heard) -> Option<String> {
+    match heard {
+        Heard::Lost => Some("no answer".to_owned()),
+        Heard::Refused => Some("nobody was there".to_owned()),
+        Heard::BrokenBody { .. } => Some("the body broke off".to_owned()),
+        Heard::Answer(answer) if answer.status >= 500 && answer.status != 501 => Some(format!(
+            "{} {}",
+            answer.status,
+            document::code(&answer.text())
+        )),
+        Heard::Answer(_) => None,
     }
 }
 
@@ -222,6 +249,25 @@ mod tests {
             panic!("a broken body is one");
         };
         assert_eq!((head.status, received.as_ref()), (200, &b"x"[..]));
+    }
+
+    #[test]
+    fn a_healthy_cluster_answers_everybody() {
+        assert_eq!(undue(&answer(200, "")), None);
+        assert_eq!(undue(&answer(404, "")), None);
+        let aborted = "<Error><Code>OperationAborted</Code></Error>";
+        assert_eq!(undue(&answer(409, aborted)), None);
+        assert_eq!(undue(&answer(501, "")), None);
+        let slow = "<Error><Code>SlowDown</Code></Error>";
+        assert_eq!(undue(&answer(503, slow)).unwrap(), "503 SlowDown");
+        assert!(undue(&Heard::Lost).is_some());
+        assert!(undue(&Heard::Refused).is_some());
+        let broken = Heard::BrokenBody {
+            status: 200,
+            headers: Vec::new(),
+            received: Bytes::new(),
+        };
+        assert!(undue(&broken).is_some());
     }
 
     #[test]
