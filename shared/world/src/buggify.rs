@@ -34,6 +34,8 @@ mod points {
     const ENABLED_OF_TEN: u64 = 3;
     /// An enabled point fires at one visit in this many.
     const VISITS_PER_FIRE: u64 = 20;
+    /// The same where a few points are all there is.
+    const VISITS_PER_FIRE_OF_FEW: u64 = 5;
 
     /// Spares the lock outside a run.
     static LIVE: AtomicBool = AtomicBool::new(false);
@@ -69,7 +71,7 @@ mod points {
         start(seed, always, true);
     }
 
-    /// The points `only` are enabled, and no others.
+    /// The points `only` are enabled, and no others; they fire at one visit in five.
     pub fn begin_only(seed: u64, only: &'static [&'static str]) {
         start(seed, only, false);
     }
@@ -109,7 +111,12 @@ mod points {
             .points
             .entry(name)
             .or_insert_with(|| Point::of(seed, name, always, others));
-        let fires = point.enabled && point.rng.chance(1, VISITS_PER_FIRE);
+        let visits = if others {
+            VISITS_PER_FIRE
+        } else {
+            VISITS_PER_FIRE_OF_FEW
+        };
+        let fires = point.enabled && point.rng.chance(1, visits);
         point.fired += u64::from(fires);
         fires
     }
