@@ -132,6 +132,7 @@ pub fn status(storage: &StorageNode) -> Vec<DiskStatus> {
             total: report.total,
             ready: report.state == DiskState::Ready,
             detail,
+            doubt: report.doubt,
         }
     });
     let unopened = storage.disks().into_iter().filter_map(|status| {

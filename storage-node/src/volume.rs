@@ -79,6 +79,8 @@ pub(crate) struct Volume {
     closed: AtomicBool,
     /// Some region could not be read at open: every tombstone is kept.
     pub(crate) blind: bool,
+    /// Not 0 where what it holds was found by scanning, and may be less than what was written.
+    pub(crate) doubt: u64,
     _lock: Box<dyn DiskLock>,
 }
 

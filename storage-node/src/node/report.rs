@@ -39,6 +39,9 @@ pub struct DiskReport {
     pub total: u64,
     /// How it is.
     pub state: DiskState,
+    /// Not 0 where it was opened after a crash, or without a segment: what rows name must be looked for.
+    /// Another number after another such opening.
+    pub doubt: u64,
 }
 
 impl OpenDisk {
@@ -88,6 +91,7 @@ impl StorageNode {
                 free: if state == DiskState::Ready { free } else { 0 },
                 total,
                 state,
+                doubt: volume.doubt,
             }
         };
         self.disks.iter().map(report).collect()

@@ -98,6 +98,7 @@ impl Volume {
             reading: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             blind: found.blind,
+            doubt: found.doubt,
             _lock: lock,
         }))
     }

@@ -35,6 +35,9 @@ pub(super) struct Recovered {
     pub(super) next_sequence: u64,
     pub(super) punches: Vec<Entry>,
     pub(super) blind: bool,
+    /// Not 0 where the index could not vouch for everything: records that rot has reached are not among
+    /// what was found, and nobody here knows of them. Another number at another such opening.
+    pub(super) doubt: u64,
     /// Segments written to while records were compared.
     rewritten: BTreeSet<u64>,
 }
@@ -141,6 +144,9 @@ impl Recovery<'_> {
         }
         for number in &found.rewritten {
             self.files.get(*number)?.sync()?;
+        }
+        if !unknown.is_empty() || !found.ledger.unreadable.is_empty() {
+            found.doubt = found.next_sequence;
         }
         let clean = state.is_some_and(|state| state.clean) && unknown.is_empty();
         count(self.index, &mut found, clean)?;

@@ -175,6 +175,29 @@ fn a_lost_segment_header_is_left_alone() {
 }
 
 #[test]
+fn what_was_found_by_scanning_is_in_doubt_and_what_the_index_vouches_for_is_not() {
+    let doubt = |rig: &Rig| rig.node.report().first().unwrap().doubt;
+    let rig = Rig::new(1);
+    assert_eq!(doubt(&rig), 0, "new");
+    rig.put(Name::new(1, SMALL)).unwrap();
+    let rig = rig.restart();
+    assert_eq!(doubt(&rig), 0, "closed in order");
+    rig.put(Name::new(2, SMALL)).unwrap();
+    let rig = rig.crash(1, 0);
+    let first = doubt(&rig);
+    assert_ne!(first, 0);
+    rig.put(Name::new(3, SMALL)).unwrap();
+    let rig = rig.crash(2, 0);
+    assert!(![0, first].contains(&doubt(&rig)), "another crash");
+    let rig = rig.restart();
+    assert_eq!(doubt(&rig), 0);
+    let (file, _at, _len) = rig.place(Name::new(3, SMALL));
+    rig.sim.flip(&file, 40, 1).unwrap();
+    let rig = rig.lose_index();
+    assert_ne!(doubt(&rig), 0, "a segment is lost");
+}
+
+#[test]
 fn one_failed_disk_leaves_the_others_at_work() {
     use super::super::{DiskSource, StorageNode};
     use crate::settings::Settings;
