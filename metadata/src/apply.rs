@@ -9,6 +9,7 @@
 //!                                                      leases ─────┤
 //!                                                                  │
 //!                                              garbage: Condemned ─┴─> Deleting ─> gone
+//!                                                        (not while frozen: generation)
 //! ```
 //!
 //! A refused entry changes nothing but its own outcome row and state-machine time.
@@ -33,9 +34,11 @@ mod conditions;
 mod copies;
 mod debts;
 mod garbage;
+mod generation;
 mod leases;
 mod leaving;
 mod manifests;
+mod missing;
 mod moves;
 mod nodes;
 mod objects;
@@ -225,8 +228,8 @@ fn run(txn: &mut Transaction<'_>, context: &Context, command: Command) -> Result
         Command::PutPart(command) => uploads::put_part(txn, context, command),
         Command::CompleteUpload(command) => uploads::complete(txn, context, command),
         Command::AbortUpload(command) => uploads::abort(txn, &command),
-        Command::BeginDelete(command) => garbage::begin_delete(txn, &command),
-        Command::FinishDelete(command) => garbage::finish_delete(txn, &command),
+        Command::BeginDelete(command) => garbage::begin_delete(txn, context, &command),
+        Command::FinishDelete(command) => garbage::finish_delete(txn, context, &command),
         Command::JudgeOrphans(command) => garbage::judge_orphans(txn, context, &command),
         Command::PutJoinToken(command) => nodes::put_token(txn, context, &command),
         Command::RegisterNode(command) => nodes::register(txn, context, command),
@@ -257,6 +260,9 @@ fn run_placement(
         Command::MarkSuspect(command) => chunks::mark_suspect(txn, &command),
         Command::PutLeases(command) => leases::put(txn, context, command),
         Command::ExpireLeases(_) => leases::expire(txn, context),
+        Command::BumpGeneration(command) => generation::bump(txn, context, &command),
+        Command::RecordMissing(command) => missing::record(txn, context, &command),
+        Command::LiftFreeze(command) => generation::lift(txn, context, &command),
         _ => malformed("unknown command"),
     }
 }

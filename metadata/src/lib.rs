@@ -19,6 +19,7 @@ pub mod mark;
 pub mod planner;
 pub mod query;
 pub mod raft;
+pub mod restore;
 pub mod service;
 pub mod snapshot;
 mod status;

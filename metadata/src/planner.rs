@@ -11,6 +11,7 @@
 //!  GetCluster  ──> no table, enough disks ───> PlaceTable
 //!  repair.rs   ──> debt, suspects, moves; beside this loop, which it must not hold up
 //!  marking.rs  ──> every row, once a day; only tells
+//!  lifting.rs  ──> after a bump: every row and every disk ──> RecordMissing LiftFreeze
 //! ```
 
 use std::collections::BTreeSet;
@@ -27,16 +28,19 @@ use cairn_wire::metadata::{
     ChunkKey, ClusterAnswer, Condemned, EndSession, FinishDelete, GarbageAnswer, GetChunks,
     GetCluster, GetGarbage, GetSessions, Query,
 };
-use cairn_world::buggify;
+use cairn_world::{Bug, buggify, planted};
 use tokio::sync::watch;
 
 use crate::service::Metadata;
+use lifting::Lifting;
 use marking::Marking;
 use orphans::{Suspects, Writing};
 use repair::Repair;
 
 pub mod garbage;
+pub mod inventory;
 pub mod leases;
+mod lifting;
 mod marking;
 pub mod moves;
 pub mod orders;
@@ -90,9 +94,11 @@ impl Planner {
         let clock = Arc::clone(metadata.clock());
         let repair = Repair::new(service, Arc::clone(&self.disks), clock);
         let marking = Marking::new(Arc::clone(&metadata));
+        let lifting = Lifting::new(Arc::clone(&metadata), Arc::clone(&self.disks));
         tokio::join!(
             self.keep_house(stop.clone()),
             marking.run(stop.clone()),
+            lifting.run(stop.clone()),
             repair.run(metadata, stop)
         );
     }
@@ -189,6 +195,10 @@ impl Planner {
     pub async fn judge_orphans(&mut self) -> Result<(), MetadataError> {
         let cluster = self.cluster().await?;
         let mut now = Suspects::new();
+        if cluster.frozen_since != 0 && !planted(Bug::FreezeIgnored) {
+            self.suspects.clear();
+            return Ok(());
+        }
         for disk in self.disks.disks() {
             let Some(route) = self.disks.route(disk) else {
                 continue;

@@ -14,7 +14,7 @@ use cairn_wire::metadata::{
 use crate::apply::ApplyError;
 use crate::keyspace::KeyKind;
 use crate::keyspace::bucket::{BucketKey, BucketNameKey};
-use crate::keyspace::cluster::CountersKey;
+use crate::keyspace::cluster::{ClusterKey, CountersKey};
 use crate::keyspace::session::SessionKey;
 use crate::keyspace::user::UserKey;
 
@@ -106,7 +106,12 @@ fn sessions(rows: &Rows<'_>) -> Result<SessionsAnswer, ApplyError> {
         }
     }
     let last = rows.get(&CountersKey)?.unwrap_or_default().session;
-    Ok(SessionsAnswer { open, last })
+    let cluster = rows.get(&ClusterKey)?.unwrap_or_default();
+    Ok(SessionsAnswer {
+        open,
+        last,
+        generation: cluster.generation,
+    })
 }
 
 fn second<K: KeyKind>(row: Result<(K, K::Row), ApplyError>) -> Result<K::Row, ApplyError> {

@@ -23,13 +23,14 @@
 //! ```
 //! Members speak through a [`RaftTransport`] that carries bytes: [`network`] calls, [`receiving`]
 //! answers, [`transfer`] takes in a snapshot piece by piece. [`members`] changes who they are,
-//! [`agreement`] compares what they came to, [`clocks`] what time they have.
+//! [`forced`] makes a cluster of one stopped voter; [`agreement`] compares what they came to, [`clocks`] what time they have.
 
 mod agreement;
 mod applier;
 mod clocks;
 mod commit;
 mod errors;
+mod forced;
 mod generations;
 mod host;
 mod housekeeping;
@@ -51,9 +52,10 @@ pub use crate::journal::LogPosition;
 pub use applier::Applier;
 pub use clocks::StampError;
 pub use errors::{
-    InitializeError, Member, MembershipError, OpenError, ProposeError, RaftMetrics, ReadError,
-    UpkeepError,
+    ForceError, InitializeError, Member, MembershipError, OpenError, ProposeError, RaftMetrics,
+    ReadError, UpkeepError,
 };
+pub use forced::{go_on_alone, look_at_log};
 pub use generations::StoreFactory;
 pub use host::RaftHost;
 pub use log_storage::LogStorage;

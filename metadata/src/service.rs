@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cairn_model::{NodeId, limits};
+use cairn_model::{DiskId, NodeId, limits};
 use cairn_rpc::quic::HeartbeatSink;
 use cairn_rpc::{MetadataError, MetadataService};
 use cairn_store::View;
@@ -30,7 +30,7 @@ use crate::raft::{
 use crate::status::Reports;
 
 /// The group every entry names so far.
-const GROUP: u32 = 1;
+pub(crate) const GROUP: u32 = 1;
 
 /// The application's state machine behind the Raft host's trait.
 #[derive(Debug, Default)]
@@ -143,6 +143,11 @@ impl Metadata {
     /// A full mark is finished.
     pub(crate) fn note_mark(&self, status: MarkStatus) {
         *self.marked.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+    }
+
+    /// The generation that each disk last said it has fenced, as far as this replica heard.
+    pub(crate) fn fences(&self) -> BTreeMap<DiskId, u32> {
+        self.reports.fences()
     }
 
     /// Nodes and disks as far as this replica has applied them: for a voter that must know its peers

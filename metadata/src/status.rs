@@ -1,11 +1,12 @@
 //! What the nodes said of themselves lately: memory of this replica, lost with it, asked for by people
-//! and metrics. Nothing is decided by it.
+//! and metrics. Nothing is decided by it but that deletion stays frozen while a disk has not said
+//! that it fenced.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cairn_model::limits;
+use cairn_model::{DiskId, limits};
 use cairn_wire::metadata::{DiskStatus, NodeStatus, StatusAnswer};
 
 use crate::raft::{Member, Members};
@@ -35,6 +36,17 @@ impl Reports {
         if all.len() < limits::NODES_MAX || all.contains_key(&node) {
             all.insert(node, Report { at: now, disks });
         }
+    }
+
+    /// What each disk last said of its fence.
+    pub(crate) fn fences(&self) -> BTreeMap<DiskId, u32> {
+        let all = self.all();
+        let disks = all.values().flat_map(|report| &report.disks);
+        let fence = |status: &DiskStatus| {
+            let disk = status.disk.as_ref().try_into().ok().map(DiskId)?;
+            Some((disk, status.fenced))
+        };
+        disks.filter_map(fence).collect()
     }
 
     /// All of it, with who votes and leads.

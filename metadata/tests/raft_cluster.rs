@@ -11,6 +11,9 @@ mod cluster;
 #[path = "raft_cluster/faults.rs"]
 mod faults;
 #[cfg(test)]
+#[path = "raft_cluster/forced.rs"]
+mod forced;
+#[cfg(test)]
 #[path = "raft_cluster/membership.rs"]
 mod membership;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A node: its disks behind [`ShardService`].
 
 mod care;
+mod fence;
 mod inventory;
 mod partitions;
 mod repair;
@@ -10,7 +11,7 @@ mod upload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::AtomicU16;
 
 use async_trait::async_trait;
 use cairn_model::{DiskId, Incarnation, NodeId, limits};
@@ -71,7 +72,8 @@ pub struct StorageNode {
     disks: BTreeMap<DiskId, Arc<OpenDisk>>,
     unopened: Vec<(usize, String)>,
     partitions: Partitions,
-    generation: AtomicU16,
+    /// Writings of generations before it are refused.
+    generation: Arc<AtomicU16>,
 }
 
 impl StorageNode {
@@ -94,7 +96,7 @@ impl StorageNode {
             disks: BTreeMap::new(),
             unopened: Vec::new(),
             partitions: Partitions::default(),
-            generation: AtomicU16::new(0),
+            generation: Arc::default(),
         };
         let mut first_error = None;
         for (position, source) in disks.into_iter().enumerate() {
@@ -122,10 +124,7 @@ impl StorageNode {
         if self.disks.contains_key(&volume.id()) {
             return Err(OpenError::Twice);
         }
-        let fenced = volume
-            .fenced()
-            .map_err(|error| std::io::Error::other(error.to_string()))?;
-        self.generation.fetch_max(fenced, Ordering::SeqCst);
+        self.keep_fence(&volume);
         volume.look_at_room();
         let care = Arc::new(Care::new(&volume));
         let threads = match volume.settings.drive {
@@ -170,21 +169,6 @@ impl StorageNode {
     /// paces itself: a caller with an epoch that never was would have it read on and on.
     pub async fn until_partitions_are_wanted(&self) -> u64 {
         self.partitions.until_wanted().await
-    }
-
-    /// Refuses writes of incarnations of generations before `generation`, durably on every disk.
-    /// Only rises. Blocks.
-    ///
-    /// # Errors
-    /// The first disk that could not note it; the node refuses them all the same until it ends.
-    pub fn fence_generation(&self, generation: u16) -> Result<(), ShardError> {
-        self.generation.fetch_max(generation, Ordering::SeqCst);
-        let outcomes: Vec<_> = self
-            .disks
-            .values()
-            .map(|disk| disk.volume.fence(generation))
-            .collect();
-        outcomes.into_iter().collect()
     }
 
     /// Live shards on a disk behind `after`, at most `limit`, in order of (incarnation, shard).
@@ -285,9 +269,7 @@ impl StorageNode {
 
     /// What a client's record must be like before anything is reserved.
     fn shape(&self, header: &ShardHeader) -> Result<Shape, ShardError> {
-        if header.incarnation.generation < self.generation.load(Ordering::SeqCst) {
-            return Err(ShardError::Refused("incarnation of a fenced generation"));
-        }
+        fence::check(&self.generation, header.incarnation)?;
         if usize::from(header.shard) >= header.coding.shards() {
             return Err(ShardError::Refused("no such shard in this coding"));
         }
@@ -379,7 +361,7 @@ impl ShardService for StorageNode {
             Arc::clone(disk),
             shape,
             reservation,
-            Some(permit),
+            Some((permit, Arc::clone(&self.generation))),
         )))
     }
 

@@ -44,9 +44,9 @@ async fn keep_placement(storage: &StorageNode, metadata: &dyn MetadataService, c
         match cluster(metadata).await {
             Ok(cluster) => {
                 if let Some(news) = news(&cluster)
-                    && let Err(error) = storage.learn_partitions(&news)
+                    && let Err(error) = storage.take_news(&news).await
                 {
-                    tracing::error!(%error, "the partition table makes no sense here");
+                    tracing::error!(%error, "news of the partition table could not be taken");
                 }
             }
             Err(error) => tracing::debug!(%error, "no news of the partitions"),
@@ -132,6 +132,7 @@ pub fn status(storage: &StorageNode) -> Vec<DiskStatus> {
             total: report.total,
             ready: report.state == DiskState::Ready,
             detail,
+            fenced: report.fenced.into(),
             doubt: report.doubt,
         }
     });

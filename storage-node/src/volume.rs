@@ -29,7 +29,7 @@ mod txn;
 pub(crate) mod verify;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cairn_model::{DiskId, Incarnation};
@@ -77,6 +77,8 @@ pub(crate) struct Volume {
     /// Reads in progress: background work waits for none of them to be left.
     reading: AtomicUsize,
     closed: AtomicBool,
+    /// As noted on the disk.
+    fenced: AtomicU16,
     /// Some region could not be read at open: every tombstone is kept.
     pub(crate) blind: bool,
     /// Not 0 where what it holds was found by scanning, and may be less than what was written.
@@ -227,14 +229,18 @@ impl Volume {
     /// Durably refuses writes of generations before `generation`.
     pub(crate) fn fence(&self, generation: u16) -> Result<(), ShardError> {
         self.check()?;
+        if self.fenced() >= generation {
+            return Ok(());
+        }
         identity::write_fence(self.disk(), generation)
-            .map_err(|error| self.write_failed("fence", &error))
+            .map_err(|error| self.write_failed("fence", &error))?;
+        self.fenced.fetch_max(generation, Ordering::SeqCst);
+        Ok(())
     }
 
-    /// The generation it refuses writes before.
-    pub(crate) fn fenced(&self) -> Result<u16, ShardError> {
-        identity::read_fence(self.disk())
-            .map_err(|error| ShardError::Unavailable(format!("fence: {error}")))
+    /// The generation before which it durably refuses writes.
+    pub(crate) fn fenced(&self) -> u16 {
+        self.fenced.load(Ordering::SeqCst)
     }
 }
 

@@ -182,7 +182,7 @@ async fn publish(
 ) -> Result<(), CommitError> {
     let view = caller.inner.path.views.get().await;
     let view = view.map_err(|error| CommitError::Unavailable(error.to_string()))?;
-    let stamp = session.stamp(view.group, view.generation);
+    let stamp = session.stamp(view.group);
     let content = manifest::content(session, stamp, bucket, written).await?;
     session.propose(Command::PutObject(put(content))).await?;
     Ok(())

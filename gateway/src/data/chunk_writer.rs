@@ -305,7 +305,7 @@ impl Lane {
 /// all disks of the last are asked: they may be better than their memory.
 fn draw(path: &DataPath, view: &View, session: &Entered, coding: Coding) -> Draw {
     let up = path.nodes.writable();
-    let stamp = || session.stamp(view.group, view.generation);
+    let stamp = || session.stamp(view.group);
     let stamps = (0..tuning::INCARNATION_DRAWS).map(|_| stamp());
     let drawn = cairn_placement::draw(view.table(), &up, coding, stamps);
     let incarnation = drawn.map_or_else(stamp, |(incarnation, _)| incarnation);

@@ -295,7 +295,7 @@ mod tests {
     async fn a_manifest_has_room_for_so_many_pages_and_no_more() {
         let rig = crate::fakes::Rig::new(1, 0, 1).await;
         let session = rig.sessions.enter().await.unwrap();
-        let mut staged = Staged::new(session.stamp(1, 1));
+        let mut staged = Staged::new(session.stamp(1));
         let staging = Staging::new(&session, rig.bucket.id, &mut staged);
         // With the page being filled and the last one, as many as apply takes.
         staging.staged.pages = u32::try_from(limits::MANIFEST_PAGES_MAX - 2).unwrap();

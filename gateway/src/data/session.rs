@@ -39,13 +39,17 @@ pub(crate) use occupied::Occupied;
 #[derive(Debug)]
 struct Session {
     id: u64,
+    /// What its stamps carry. Ids of one generation are none of another's, so a gateway that has not
+    /// heard of a restore can only be refused.
+    generation: u16,
     begun: Duration,
     guards: AtomicUsize,
     operations: AtomicU64,
     stamps: AtomicU64,
     /// Bytes that requests hold in it.
     held: AtomicU64,
-    /// Some outcome stayed unknown for good: only the leader may end this session.
+    /// Some outcome stayed unknown for good, so that only the leader may end this session; or it has
+    /// ended without this gateway.
     abandoned: AtomicBool,
     idle: Arc<Notify>,
 }
@@ -135,10 +139,10 @@ impl Entered {
     }
 
     /// A stamp never given before: for a writing of a chunk, a manifest or an upload.
-    pub(crate) fn stamp(&self, group: u16, generation: u16) -> Incarnation {
+    pub(crate) fn stamp(&self, group: u16) -> Incarnation {
         Incarnation {
             group,
-            generation,
+            generation: self.session.generation,
             session: SessionId(self.session.id),
             counter: self.session.stamps.fetch_add(1, Ordering::Relaxed) + 1,
         }
@@ -229,6 +233,10 @@ impl Entered {
             .propose(self.session.id, operation, command)
             .await;
         let reply = sent.map_err(commit_error)?;
+        if reply.refusal() == Refusal::SessionEnded {
+            // It was expired, or a restore ended it: the next request begins another.
+            self.session.abandoned.store(true, Ordering::Release);
+        }
         if buggify("outcome-asked-again") {
             return Err(CommitError::Unknown);
         }
@@ -364,7 +372,7 @@ impl Sessions {
             let begun = self.clock.monotonic();
             let sent = self.metadata.propose(0, 0, command.clone()).await;
             let error = match sent.map_err(commit_error).and_then(check) {
-                Ok(reply) => return self.session(reply.number, begun),
+                Ok(reply) => return self.session(&reply, begun),
                 Err(error) => error,
             };
             let again = matches!(error, CommitError::Unavailable(_) | CommitError::Unknown);
@@ -377,13 +385,17 @@ impl Sessions {
         }
     }
 
-    fn session(&self, id: u64, begun: Duration) -> Result<Arc<Session>, CommitError> {
+    fn session(&self, reply: &wire::Reply, begun: Duration) -> Result<Arc<Session>, CommitError> {
+        let id = reply.number;
+        let generation = u16::try_from(reply.generation)
+            .map_err(|_| CommitError::Protocol("a generation out of range"))?;
         if id == 0 || id > cairn_model::incarnation::U48_MAX {
             return Err(CommitError::Protocol("a session number out of range"));
         }
         tracing::debug!(session = id, "session begun");
         Ok(Arc::new(Session {
             id,
+            generation,
             begun,
             guards: AtomicUsize::new(0),
             operations: AtomicU64::new(0),

@@ -408,7 +408,7 @@ impl Chunks {
         let extents = self.all_sealed().await?;
         if self.staged.is_none() && !extents.is_empty() {
             let view = self.path.views.get().await?;
-            self.staged = Some(Staged::new(self.session.stamp(view.group, view.generation)));
+            self.staged = Some(Staged::new(self.session.stamp(view.group)));
         }
         let moved = match &mut self.staged {
             None => self.session.carry(None).await,

@@ -178,7 +178,7 @@ impl Rig {
         let (session, written, _) = stored;
         let crc = Bytes::copy_from_slice(&written.crc64nvme.to_be_bytes());
         let content =
-            manifest::content(&session, session.stamp(1, 1), self.bucket.id, written).await?;
+            manifest::content(&session, session.stamp(1), self.bucket.id, written).await?;
         let attributes = wire::Attributes {
             checksums: vec![wire::Checksum {
                 algorithm: "crc64nvme".to_owned(),

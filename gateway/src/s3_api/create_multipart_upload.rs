@@ -22,7 +22,7 @@ pub(super) async fn create(call: &Call) -> Result<Response, S3Error> {
         .get()
         .await
         .map_err(error::of_query)?;
-    let upload = session.stamp(view.group, view.generation).to_bytes();
+    let upload = session.stamp(view.group).to_bytes();
     let rule = input.checksum;
     let chosen = rule
         .is_explicit()

@@ -66,7 +66,7 @@ pub(super) async fn content(
         .get()
         .await
         .map_err(error::of_query)?;
-    let stamp = session.stamp(view.group, view.generation);
+    let stamp = session.stamp(view.group);
     let bucket = call.bucket()?.id;
     manifest::content(session, stamp, bucket, written)
         .await

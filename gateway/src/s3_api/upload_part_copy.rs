@@ -122,7 +122,7 @@ async fn refer(
     }
     let view = call.gateway.path.views.get().await;
     let view = view.map_err(error::of_query)?;
-    let stamp = session.stamp(view.group, view.generation);
+    let stamp = session.stamp(view.group);
     let layout = source.layout(call, range);
     let referred = manifest::refer(session, stamp, call.bucket()?.id, layout).await;
     referred.map_err(|error| match error {

@@ -9,6 +9,7 @@ use super::{
     ApplyError, Context, Stop, Transaction, cluster, debts, malformed, placed, refuse, sessions,
 };
 use crate::keyspace::chunk::{ChunkKey, ChunkRow, ChunkState};
+use crate::keyspace::cluster::ClusterRow;
 use crate::keyspace::condemned::CondemnedKey;
 use crate::keyspace::partition::PartitionKey;
 
@@ -58,7 +59,7 @@ pub(super) fn register(
         Some(old) if old.length != extent.chunk_length => {
             return malformed("the chunk has another length");
         }
-        Some(old) if fit(&old, written.parity()) => {
+        Some(old) if fit(context.cluster()?, &old, written.parity()) => {
             condemn(txn, id, &extent.incarnation, &fresh.debt)?;
             extent.incarnation = old.incarnation.clone();
             extent.coding = old.coding;
@@ -104,7 +105,7 @@ fn refer(
     let row = txn.get(&ChunkKey(id))?.ok_or_else(absent)?;
     let taken = match need {
         Need::Live => row.state() == ChunkState::Live,
-        Need::Fit => fit(&row, class_parity(context)?),
+        Need::Fit => fit(context.cluster()?, &row, class_parity(context)?),
     };
     if !taken {
         return Err(absent());
@@ -172,11 +173,17 @@ fn verify(
     }
 }
 
-/// Whether a stored writing may serve a new reference.
-fn fit(old: &ChunkRow, parity: usize) -> bool {
+/// Whether a stored writing may serve a new reference. While deletion is frozen, the shards of an
+/// older generation may be gone: the history that a restore gave up may have let them go.
+fn fit(cluster: &ClusterRow, old: &ChunkRow, parity: usize) -> bool {
     let Some(coding) = old.coding.and_then(|coding| coding.read()) else {
         return false;
     };
+    let looked_for = Incarnation::from_bytes(&old.incarnation)
+        .is_some_and(|stamp| u32::from(stamp.generation) >= cluster.frozen_since);
+    if !looked_for {
+        return false;
+    }
     (old.state() == ChunkState::Live || planted(Bug::AdoptsCondemned))
         && (!old.suspect || planted(Bug::AdoptsSuspect))
         && coding.parity() >= parity

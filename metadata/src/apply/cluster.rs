@@ -52,6 +52,7 @@ pub(super) fn init(
         classes: command.classes,
         partition_bits: command.partition_bits,
         leaving: Vec::new(),
+        frozen_since: 0,
     };
     txn.put(&ClusterKey, &row);
     Ok(Reply::default())

@@ -6,7 +6,9 @@ use cairn_wire::metadata::{BeginDelete, Condemned, FinishDelete, JudgeOrphans, R
 use cairn_world::{Bug, planted};
 
 use super::chunks::{chunk_id, doom};
-use super::{ApplyError, Context, Stop, Transaction, debts, malformed, pins, refuse, sessions};
+use super::{
+    ApplyError, Context, Stop, Transaction, debts, generation, malformed, pins, refuse, sessions,
+};
 use crate::keyspace::chunk::{ChunkKey, ChunkState};
 use crate::keyspace::condemned::{CondemnedKey, CondemnedRow};
 use crate::keyspace::pin::PinTarget;
@@ -16,8 +18,10 @@ use crate::keyspace::session::SessionKey;
 /// may pin the chunk, and no reference may be left. Anything else refuses the whole entry.
 pub(super) fn begin_delete(
     txn: &mut Transaction<'_>,
+    context: &Context,
     command: &BeginDelete,
 ) -> Result<Reply, Stop> {
+    generation::require_thawed(context)?;
     if command.items.len() > limits::DELETE_CHUNKS_PER_ENTRY {
         return malformed("too many chunks for one entry");
     }
@@ -64,8 +68,10 @@ pub(super) fn begin_delete(
 /// Deleting -> gone: the nodes have carried it out durably.
 pub(super) fn finish_delete(
     txn: &mut Transaction<'_>,
+    context: &Context,
     command: &FinishDelete,
 ) -> Result<Reply, Stop> {
+    generation::require_thawed(context)?;
     if command.items.len() > limits::DELETE_CHUNKS_PER_ENTRY {
         return malformed("too many chunks for one entry");
     }
@@ -95,6 +101,7 @@ pub(super) fn judge_orphans(
     command: &JudgeOrphans,
 ) -> Result<Reply, Stop> {
     let cluster = context.cluster()?;
+    generation::require_thawed(context)?;
     if command.orphans.len() > limits::DELETE_CHUNKS_PER_ENTRY {
         return malformed("too many chunks for one entry");
     }
@@ -110,13 +117,16 @@ pub(super) fn judge_orphans(
             return malformed("an incarnation is 16 bytes");
         };
         // Only this group's own past: another group's writing is that group's to judge, and a
-        // session that was never allotted here is no evidence of anything.
-        let ours = u32::from(incarnation.group) == cluster.group
-            && u32::from(incarnation.generation) == cluster.generation
-            && incarnation.session.0 <= last_session;
-        let open = txn
-            .get(&SessionKey(incarnation.session.0))?
-            .is_some_and(|row| !row.ended && !planted(Bug::OrphanWithoutSessionCheck));
+        // session that was never allotted here is no evidence of anything. Every session of an older
+        // generation has ended, whichever history allotted it.
+        let generation = u32::from(incarnation.generation);
+        let older = generation < cluster.generation;
+        let allotted = generation == cluster.generation && incarnation.session.0 <= last_session;
+        let ours = u32::from(incarnation.group) == cluster.group && (older || allotted);
+        let open = !older
+            && txn
+                .get(&SessionKey(incarnation.session.0))?
+                .is_some_and(|row| !row.ended && !planted(Bug::OrphanWithoutSessionCheck));
         if ours && !open && !known(txn, chunk, incarnation)? {
             doom(txn, chunk, &orphan.incarnation, orphan.disks.clone())?;
             judged += 1;

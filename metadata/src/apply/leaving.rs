@@ -11,7 +11,7 @@ use bytes::Bytes;
 use cairn_model::limits;
 use cairn_wire::metadata::{Disk, LeavingDisk, MarkDisk, Refusal, RemoveDisk, RemoveNode, Reply};
 
-use super::{Context, Stop, Transaction, malformed, refuse};
+use super::{Context, Stop, Transaction, generation, malformed, refuse};
 use crate::keyspace::KeyKind as _;
 use crate::keyspace::cluster::{ClusterKey, ClusterRow};
 use crate::keyspace::debt::DiskDebtKey;
@@ -57,6 +57,8 @@ pub(super) fn remove_disk(
     context: &Context,
     command: &RemoveDisk,
 ) -> Result<Reply, Stop> {
+    // What a restored table does not name may be all that is left of a shard.
+    generation::require_thawed(context)?;
     let mut cluster = context.cluster()?.clone();
     require_member(&cluster, &command.disk)?;
     let marked = (cluster.leaving.iter()).any(|known| known.disk == command.disk);

@@ -73,7 +73,7 @@ pub(super) fn debt(
 }
 
 /// Whether a disk is a member that is not lost.
-fn stays(cluster: &ClusterRow, disk: &Bytes) -> bool {
+pub(super) fn stays(cluster: &ClusterRow, disk: &Bytes) -> bool {
     let member = cluster.disks.iter().any(|member| member.disk == disk);
     let lost = (cluster.leaving.iter()).any(|leaving| leaving.lost && leaving.disk == disk);
     member && !lost

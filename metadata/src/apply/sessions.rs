@@ -4,7 +4,7 @@ use cairn_model::incarnation::U48_MAX;
 use cairn_model::limits;
 use cairn_wire::metadata::{BeginSession, EndSession, Refusal, Reply};
 
-use super::{Context, Stop, Transaction, malformed, manifests, pins, refuse};
+use super::{Context, Stop, Transaction, generation, malformed, manifests, pins, refuse};
 use crate::keyspace::KeyKind as _;
 use crate::keyspace::pin::SessionPinKey;
 use crate::keyspace::session::{OutcomeKey, SessionKey, SessionRow, StagedKey};
@@ -27,9 +27,9 @@ pub(super) fn begin(
     context: &Context,
     command: BeginSession,
 ) -> Result<Reply, Stop> {
-    context.cluster()?;
+    let cluster = context.cluster()?;
     let id = txn.counters().session + 1;
-    if id > U48_MAX {
+    if id > U48_MAX || !generation::is_session_of(cluster.generation, id) {
         return malformed("sessions are used up");
     }
     txn.counters_mut().session = id;
@@ -41,6 +41,7 @@ pub(super) fn begin(
     txn.put(&SessionKey(id), &row);
     Ok(Reply {
         number: id,
+        generation: cluster.generation,
         ..Reply::default()
     })
 }

@@ -6,6 +6,7 @@ mod claims;
 mod copies;
 mod debts;
 mod garbage;
+mod generation;
 mod history;
 mod leases;
 mod leaving;

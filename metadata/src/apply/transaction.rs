@@ -171,7 +171,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Set by `InitCluster` for the entries after it.
+    /// Set by `InitCluster` and `BumpGeneration` for the entries after it.
     pub(crate) fn set_generation(&mut self, generation: u16) {
         self.generation = generation;
     }

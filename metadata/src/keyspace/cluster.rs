@@ -33,6 +33,17 @@ pub struct ClusterRow {
     /// Members that are to leave.
     #[prost(message, repeated, tag = "7")]
     pub leaving: Vec<LeavingDisk>,
+    /// Deletion is frozen since this generation began; 0: it is not.
+    #[prost(uint32, tag = "8")]
+    pub frozen_since: u32,
+}
+
+impl ClusterRow {
+    /// Whether nothing may be deleted.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen_since != 0
+    }
 }
 
 impl KeyKind for ClusterKey {

@@ -15,6 +15,7 @@ use cairn_wire::metadata::MarkStatus;
 use tokio::sync::watch;
 
 use crate::mark::{Mark, MarkReport};
+use crate::raft::RaftHost;
 use crate::service::Metadata;
 
 /// From an election to the first mark: sessions that must be expired and debt of what was down come
@@ -34,7 +35,7 @@ const IDLE: Duration = Duration::from_secs(1);
 const LOGGED: usize = 64;
 
 /// A mark in progress, and what it looks at.
-struct Running {
+pub(super) struct Running {
     /// Keeps its point in time alive in the store: rows deleted meanwhile stay until it ends.
     view: Box<dyn View>,
     mark: Mark,
@@ -93,55 +94,63 @@ impl Marking {
 
     async fn step(&mut self, now: Duration) -> io::Result<()> {
         let host = self.metadata.host();
-        let mut running = match self.running.take() {
+        let running = match self.running.take() {
             Some(running) => running,
             None => {
                 let view = host.stale_view();
                 host.blocking(move || begin(view, now)).await?
             }
         };
-        let work = move || {
-            let step = running.mark.step(running.view.as_ref(), STEP_ROWS);
-            step.map(|done| (running, done)).map_err(io::Error::other)
-        };
-        let (running, done) = host.blocking(work).await?;
+        let (running, done) = advance(host, running).await?;
         if done {
             self.due = now + EVERY;
-            let took = now.saturating_sub(running.began);
-            self.tell(&running.mark.into_report(), took);
+            tell(&self.metadata, running);
         } else {
             self.running = Some(running);
         }
         Ok(())
     }
-
-    fn tell(&self, report: &MarkReport, took: Duration) {
-        let (rows, discrepancies) = (report.rows_seen(), report.total + report.unnamed);
-        for discrepancy in report.discrepancies.iter().take(LOGGED) {
-            tracing::error!(%discrepancy, "the full mark found a discrepancy");
-        }
-        if discrepancies == 0 {
-            tracing::info!(rows, ?took, "the full mark found every count right");
-        } else {
-            let unnamed = report.unnamed;
-            tracing::error!(
-                rows,
-                ?took,
-                discrepancies,
-                unnamed,
-                "the full mark found counts that are wrong; nothing was changed"
-            );
-        }
-        self.metadata.note_mark(MarkStatus {
-            finished_ms: self.metadata.clock().wall(),
-            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            rows,
-            discrepancies,
-        });
-    }
 }
 
-fn begin(view: Box<dyn View>, began: Duration) -> io::Result<Running> {
+/// One step of a mark; whether that was all of it.
+pub(super) async fn advance(host: &RaftHost, mut running: Running) -> io::Result<(Running, bool)> {
+    let work = move || {
+        let step = running.mark.step(running.view.as_ref(), STEP_ROWS);
+        step.map(|done| (running, done)).map_err(io::Error::other)
+    };
+    host.blocking(work).await
+}
+
+/// Says what a finished mark found; how much of it is wrong.
+pub(super) fn tell(metadata: &Metadata, running: Running) -> u64 {
+    let took = metadata.clock().monotonic().saturating_sub(running.began);
+    let report: MarkReport = running.mark.into_report();
+    let (rows, discrepancies) = (report.rows_seen(), report.total + report.unnamed);
+    for discrepancy in report.discrepancies.iter().take(LOGGED) {
+        tracing::error!(%discrepancy, "the full mark found a discrepancy");
+    }
+    if discrepancies == 0 {
+        tracing::info!(rows, ?took, "the full mark found every count right");
+    } else {
+        let unnamed = report.unnamed;
+        tracing::error!(
+            rows,
+            ?took,
+            discrepancies,
+            unnamed,
+            "the full mark found counts that are wrong; nothing was changed"
+        );
+    }
+    metadata.note_mark(MarkStatus {
+        finished_ms: metadata.clock().wall(),
+        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        rows,
+        discrepancies,
+    });
+    discrepancies
+}
+
+pub(super) fn begin(view: Box<dyn View>, began: Duration) -> io::Result<Running> {
     let mark = Mark::begin(view.as_ref()).map_err(io::Error::other)?;
     Ok(Running { view, mark, began })
 }

@@ -10,7 +10,7 @@ use cairn_model::{ChunkId, Coding, DiskId, DomainId, Incarnation, Sha256};
 use cairn_placement::{PartitionRow, PartitionTable};
 use cairn_rpc::Rebuild;
 use cairn_wire::metadata::entry::Command;
-use cairn_wire::metadata::{Chunk, ClearSuspect, ClusterAnswer, Debt, SettleDebt};
+use cairn_wire::metadata::{Chunk, ClearSuspect, ClusterAnswer, Debt, MissingShards, SettleDebt};
 
 use super::placement;
 
@@ -149,6 +149,41 @@ impl<'a> Subject<'a> {
         wanted
             .filter(|shard| self.row.suspect || owed(shard))
             .collect()
+    }
+
+    /// What is not where the row has it, given where shards of the writing were found; `None` where
+    /// nothing is amiss. Of what is owed already only where it lies instead may be news.
+    #[must_use]
+    pub fn missing(&self, found: &BTreeSet<(u8, DiskId)>) -> Option<MissingShards> {
+        let missing: Vec<Debt> = (self.shards())
+            .filter_map(|shard| self.missing_shard(shard, found))
+            .collect();
+        (!missing.is_empty()).then(|| MissingShards {
+            domain: self.row.domain,
+            sha256: self.row.sha256.clone(),
+            incarnation: self.row.incarnation.clone(),
+            epoch: self.place.epoch,
+            missing,
+        })
+    }
+
+    fn missing_shard(&self, shard: u8, found: &BTreeSet<(u8, DiskId)>) -> Option<Debt> {
+        let slot = self.place.slots.get(usize::from(shard))?;
+        let home = slot.write_disk();
+        let mut lies = found.iter().filter(|(own, _)| *own == shard);
+        let instead = lies.clone().find(|(_, disk)| *disk != home);
+        let instead = instead.map(|(_, disk)| *disk);
+        let debt = (self.row.debt.iter()).find(|debt| debt.shard == u32::from(shard));
+        let known = match debt.map(|debt| placement::disk_id(&debt.found)) {
+            None => lies.any(|(_, disk)| slot.read_disks().any(|wanted| wanted == *disk)),
+            Some(None) => instead.is_none(),
+            Some(Some(disk)) => found.contains(&(shard, disk)),
+        };
+        (!known).then(|| Debt {
+            shard: shard.into(),
+            disk: Bytes::new(),
+            found: instead.map_or_else(Bytes::new, |disk| Bytes::copy_from_slice(&disk.0)),
+        })
     }
 
     /// What to propose once the shards in `good` were answered for.

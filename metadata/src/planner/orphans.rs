@@ -39,8 +39,11 @@ pub fn suspects(
         .collect();
     let ended = |incarnation: Incarnation| {
         let session = incarnation.session.0;
+        let generation = u32::from(incarnation.generation);
         let open = sessions.open.contains(&session) && !planted(Bug::OrphanWithoutSessionCheck);
-        session <= sessions.last && !open
+        let ended = generation == sessions.generation && session <= sessions.last && !open;
+        // Every session of an older generation has ended, whichever history allotted it.
+        ended || generation < sessions.generation
     };
     found
         .iter()
@@ -118,6 +121,7 @@ mod tests {
         let sessions = SessionsAnswer {
             open: vec![5],
             last: 6,
+            generation: 1,
         };
         let (known, lost, young, never) = (
             found(1, 3, 1),

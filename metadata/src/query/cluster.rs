@@ -50,6 +50,7 @@ pub(super) fn get(rows: &Rows<'_>) -> Result<ClusterAnswer, ApplyError> {
         nodes,
         leaving: cluster.leaving,
         moves,
+        frozen_since: cluster.frozen_since,
     })
 }
 

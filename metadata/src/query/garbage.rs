@@ -8,7 +8,7 @@ use cairn_world::{Bug, planted};
 use super::{QueryError, Rows, page_size};
 use crate::keyspace::KeyKind as _;
 use crate::keyspace::bucket::DeadBucketKey;
-use crate::keyspace::cluster::CountersKey;
+use crate::keyspace::cluster::{ClusterKey, CountersKey};
 use crate::keyspace::condemned::CondemnedKey;
 use crate::keyspace::lease::LeaseEndKey;
 use crate::keyspace::manifest::ReleaseKey;
@@ -32,6 +32,8 @@ pub(super) fn work(rows: &Rows<'_>, query: &GetGarbage) -> Result<GarbageAnswer,
         }
     }
     answer.ends.truncate(limit);
+    let cluster = rows.get(&ClusterKey)?.unwrap_or_default();
+    answer.frozen = cluster.is_frozen() && !planted(Bug::FreezeIgnored);
     condemned(rows, oldest, limit, &mut answer)?;
     answer.leases = Some(leases(rows)?);
     for row in rows.scan::<ReleaseKey>(&[ReleaseKey::PREFIX]) {
@@ -100,7 +102,8 @@ fn leases(rows: &Rows<'_>) -> Result<LeaseWork, QueryError> {
     })
 }
 
-/// Writings whose sessions have all ended may be deleted; those being deleted must be finished.
+/// Writings whose sessions have all ended may be deleted; those being deleted must be finished. While
+/// deletion is frozen they are counted and not named.
 fn condemned(
     rows: &Rows<'_>,
     oldest_open: Option<u64>,
@@ -126,6 +129,9 @@ fn condemned(
             incarnation: key.incarnation.to_bytes().to_vec().into(),
             disks: row.disks,
         };
+        if answer.frozen {
+            continue;
+        }
         if row.deleting {
             answer.deleting.push(item);
         } else if !in_use(oldest_open, key.epoch) || planted(Bug::DeletesUnderSessions) {

@@ -70,6 +70,21 @@ impl From<SnapshotError> for OpenError {
     }
 }
 
+/// Why a voter was not made to go on alone. Nothing was written, or only what doing it again makes
+/// whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ForceError {
+    /// Its journal cannot be opened: it runs, it is another's, or it is damaged.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// There is nothing to go on from.
+    #[error("the directory holds no log")]
+    Empty,
+    /// What is asked makes no sense.
+    #[error("refused: {0}")]
+    Refused(&'static str),
+}
+
 /// Why a proposal has no reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {

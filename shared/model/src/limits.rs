@@ -95,6 +95,10 @@ pub const CHUNK_SCAN_MAX: usize = 8_192;
 pub const ORPHAN_DISKS_MAX: usize = 8;
 /// Condemned writings in one delete entry.
 pub const DELETE_CHUNKS_PER_ENTRY: usize = 512;
+/// Chunks in one entry that records what an inventory did not find.
+pub const MISSING_CHUNKS_PER_ENTRY: usize = 64;
+/// Writings whose shards one round of an inventory looks for on every disk.
+pub const INVENTORY_WINDOW: usize = 1 << 16;
 /// Pages of one manifest: a 50 TiB object of default chunks, and room for 1 MiB ones of smaller.
 pub const MANIFEST_PAGES_MAX: usize = 4_096;
 /// Extents in one staging entry: bounded by the entry's length.
@@ -197,6 +201,11 @@ pub const READ_REPIN_SECS: u64 = 3_600;
 pub const SESSION_EXPIRY_SECS: u64 = 90;
 /// Outcomes kept per session; a session past it is rotated early.
 pub const SESSION_OUTCOMES_MAX: u64 = 1 << 20;
+/// Session ids of one generation, as a power of two: those of the next begin above them, so that a
+/// session of a history that a restore gave up never bears the id of one begun since.
+pub const GENERATION_SESSION_BITS: u32 = 32;
+/// The same for the epochs of partition rows.
+pub const GENERATION_EPOCH_BITS: u32 = 48;
 /// A leader's clock this far off the median of a voter majority does not stamp.
 pub const CLOCK_SKEW_MAX_MS: u64 = 5_000;
 /// A forward jump of state-machine time beyond this suspends every time-driven deletion.
@@ -235,6 +244,11 @@ const _: () = {
     assert!(DELETE_CHUNKS_PER_ENTRY <= ENTRY_CHUNK_COUNTERS_MAX);
     assert!(DELETE_CHUNKS_PER_ENTRY * 128 < ENTRY_LEN_MAX as usize);
     assert!(DELETE_CHUNKS_PER_ENTRY * (128 + 20 * ORPHAN_DISKS_MAX) < ENTRY_LEN_MAX as usize);
+    // A chunk and where each of its shards was found.
+    assert!(MISSING_CHUNKS_PER_ENTRY * (128 + 48 * SHARDS_MAX as usize) < ENTRY_LEN_MAX as usize);
+    // A generation is 16 bits, a session id 48, an epoch 64.
+    assert!(GENERATION_SESSION_BITS + 16 <= 48);
+    assert!(GENERATION_EPOCH_BITS + 16 <= 64);
     // A chunk and a debt for each of its shards.
     assert!(CHUNK_PAGE_MAX as usize * (256 + 64 * SHARDS_MAX as usize) < RPC_ANSWER_LEN_MAX);
     // A group's number is cut from two bytes.

@@ -91,6 +91,12 @@ bugs! {
     /// An overwritten version's references are not lowered.
     ReferencesLeak = "references-leak",
 
+    // Restore from a backup.
+    /// Deletion goes on after the generation was bumped.
+    FreezeIgnored = "freeze-ignored",
+    /// A node takes writings of generations before the one it has heard of.
+    FenceForgotten = "fence-forgotten",
+
     // Placement.
     /// A commit under a changed epoch records no move debt.
     EpochWithoutDebt = "epoch-without-debt",

@@ -39,6 +39,8 @@ pub struct DiskReport {
     pub total: u64,
     /// How it is.
     pub state: DiskState,
+    /// The generation before which it durably refuses writes.
+    pub fenced: u16,
     /// Not 0 where it was opened after a crash, or without a segment: what rows name must be looked for.
     /// Another number after another such opening.
     pub doubt: u64,
@@ -91,6 +93,7 @@ impl StorageNode {
                 free: if state == DiskState::Ready { free } else { 0 },
                 total,
                 state,
+                fenced: volume.fenced(),
                 doubt: volume.doubt,
             }
         };

@@ -1,13 +1,14 @@
 //! One shard on its way to a disk: at most one run being filled and one being written.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU16;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_rpc::{ShardError, ShardReceipt, ShardTrailer, ShardUpload};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{OpenDisk, lost};
+use super::{OpenDisk, fence, lost};
 use crate::format::Shape;
 use crate::format::writer::{RecordWriter, Run};
 use crate::volume::{Job, Reservation};
@@ -23,8 +24,9 @@ pub(crate) struct Upload {
     pending: Option<oneshot::Receiver<Result<(), ShardError>>>,
     /// The first failure: nothing more is taken.
     failed: Option<ShardError>,
-    /// Of a client's; a rebuild has a place of its own.
-    _permit: Option<OwnedSemaphorePermit>,
+    /// Of a client's: its place, and the fence it must still be before at its end. A rebuild has a
+    /// place of its own, and writes what is older again.
+    client: Option<(OwnedSemaphorePermit, Arc<AtomicU16>)>,
 }
 
 impl Upload {
@@ -32,7 +34,7 @@ impl Upload {
         disk: Arc<OpenDisk>,
         shape: Shape,
         reservation: Arc<Reservation>,
-        permit: Option<OwnedSemaphorePermit>,
+        client: Option<(OwnedSemaphorePermit, Arc<AtomicU16>)>,
     ) -> Self {
         let writer = RecordWriter::new(shape, reservation.salt, reservation.place.unit);
         Self {
@@ -42,7 +44,7 @@ impl Upload {
             writer,
             pending: None,
             failed: None,
-            _permit: permit,
+            client,
         }
     }
 
@@ -89,7 +91,12 @@ impl ShardUpload for Upload {
 
     async fn finish(self: Box<Self>, trailer: ShardTrailer) -> Result<ShardReceipt, ShardError> {
         let (disk, shape) = (self.disk.volume.id(), self.shape);
+        let fence = self.client.as_ref().map(|(_, fence)| Arc::clone(fence));
         (*self).seal(trailer).await?;
+        // No receipt for what began before the fence: it would be counted by a history given up.
+        if let Some(fence) = fence {
+            fence::check(&fence, shape.incarnation)?;
+        }
         Ok(ShardReceipt {
             disk,
             incarnation: shape.incarnation,
@@ -112,7 +119,7 @@ impl Upload {
             disk,
             reservation,
             writer,
-            _permit,
+            client: _client,
             ..
         } = self;
         let finished = writer

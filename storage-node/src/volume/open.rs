@@ -1,7 +1,7 @@
 //! Opening a disk.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use cairn_model::NodeId;
@@ -62,6 +62,7 @@ impl Volume {
             _ => OpenError::Io(error),
         })?;
         let identity = identity::open_or_create(disk.as_ref(), cluster, node, &entropy)?;
+        let fenced = identity::read_fence(disk.as_ref())?;
         disk.create_dir(files::DIR)?;
         warn_of_fallbacks(disk.as_ref(), &identity);
         let files = Files::new(Arc::clone(&disk));
@@ -97,6 +98,7 @@ impl Volume {
             punches: Mutex::new(VecDeque::from(found.punches)),
             reading: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            fenced: AtomicU16::new(fenced),
             blind: found.blind,
             doubt: found.doubt,
             _lock: lock,

@@ -46,11 +46,29 @@ async fn one_session_serves_a_minute_and_numbers_are_never_given_twice() {
         world.sessions.enter().await.unwrap(),
     );
     assert_eq!(one.id(), two.id());
-    let stamps = [one.stamp(1, 1), two.stamp(1, 1), one.stamp(1, 1)];
+    let stamps = [one.stamp(1), two.stamp(1), one.stamp(1)];
     assert_eq!(stamps.map(|stamp| stamp.counter), [1, 2, 3]);
     one.propose(create("one")).await.unwrap();
     two.propose(create("two")).await.unwrap();
     assert_eq!(world.fake.open_sessions(), [one.id()]);
+}
+
+/// A restore ends every session and bumps the generation; a gateway that was there before recovers.
+#[tokio::test]
+async fn a_gateway_of_an_older_generation_is_refused_once_and_begins_anew() {
+    let world = world();
+    let old = world.sessions.enter().await.unwrap();
+    let bump = Command::BumpGeneration(wire::BumpGeneration::default());
+    old.propose(bump).await.unwrap();
+    assert_eq!(
+        old.propose(create("one")).await,
+        Err(CommitError::RetryUpload)
+    );
+    let new = world.sessions.enter().await.unwrap();
+    assert_ne!(new.id(), old.id());
+    let generations = [&old, &new].map(|session| session.stamp(1).generation);
+    assert_eq!(generations, [1, 2]);
+    new.propose(create("one")).await.unwrap();
 }
 
 #[tokio::test]

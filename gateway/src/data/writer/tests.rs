@@ -333,7 +333,7 @@ async fn long_manifests_are_staged_before_the_commit() {
         length: 5_000 * many as u64,
         crc64nvme: 0,
     };
-    let stamp = session.stamp(1, 1);
+    let stamp = session.stamp(1);
     let content = manifest::content(&session, stamp, rig.bucket.id, written)
         .await
         .unwrap();

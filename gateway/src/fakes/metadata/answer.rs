@@ -108,6 +108,7 @@ impl State {
             Query::GetSessions(_) => Answer::Sessions(wire::SessionsAnswer {
                 open: self.open.iter().copied().collect(),
                 last: self.last_session,
+                generation: self.cluster.generation,
             }),
             Query::GetDebt(_) | Query::GetChunkRows(_) => {
                 Answer::ChunkPage(wire::ChunkPage::default())

@@ -31,7 +31,16 @@ impl State {
             Command::BeginSession(_) => {
                 self.last_session += 1;
                 self.open.insert(self.last_session);
-                number(self.last_session)
+                Ok(wire::Reply {
+                    number: self.last_session,
+                    generation: self.cluster.generation,
+                    ..Default::default()
+                })
+            }
+            Command::BumpGeneration(_) => {
+                self.cluster.generation += 1;
+                self.open.clear();
+                done()
             }
             Command::EndSession(end) => {
                 self.expire(end.target);

@@ -165,6 +165,7 @@ fn a_lost_disk_goes_when_no_row_names_it() {
 
 fn sessions(open: &[u64]) -> SessionsAnswer {
     SessionsAnswer {
+        generation: 1,
         open: open.to_vec(),
         last: 100,
     }

@@ -165,3 +165,52 @@ fn rows_that_make_no_sense_give_no_orders() {
         assert!(Subject::read(&row, &seats).is_none(), "{row:?}");
     }
 }
+
+/// Slot 0 moves from 1 to 5, 1 to 3 are at 2 to 4.
+#[test]
+fn a_shard_is_missing_where_neither_current_nor_next_has_it() {
+    let (seats, chunk) = (seats(), chunk(Vec::new()));
+    let subject = Subject::read(&chunk, &seats).unwrap();
+    let places = |found: &[(u8, u8)]| -> BTreeSet<(u8, DiskId)> {
+        found
+            .iter()
+            .map(|(shard, on)| (*shard, disk(*on)))
+            .collect()
+    };
+    for whole in [1, 5] {
+        let found = places(&[(0, whole), (1, 2), (2, 3), (3, 4)]);
+        assert_eq!(subject.missing(&found), None);
+    }
+    let missing = subject.missing(&places(&[(0, 1), (1, 6), (2, 2)])).unwrap();
+    assert_eq!(missing.epoch, 7);
+    let named: Vec<(u32, Option<u8>)> = missing
+        .missing
+        .iter()
+        .map(|debt| (debt.shard, debt.found.first().copied()))
+        .collect();
+    assert_eq!(named, [(1, Some(6)), (2, Some(2)), (3, None)]);
+}
+
+#[test]
+fn of_what_is_owed_already_only_another_place_is_news() {
+    let seats = seats();
+    let owed = [
+        (debt(1, 2, None), vec![], None),
+        (debt(1, 2, None), vec![2], None),
+        (debt(1, 2, None), vec![6], Some(Some(6))),
+        (debt(1, 2, Some(6)), vec![6], None),
+        (debt(1, 2, Some(6)), vec![3], Some(Some(3))),
+        (debt(1, 2, Some(6)), vec![], Some(None)),
+    ];
+    for (debt, lies, expected) in owed {
+        let chunk = chunk(vec![debt]);
+        let subject = Subject::read(&chunk, &seats).unwrap();
+        let mut found: BTreeSet<(u8, DiskId)> = [(0, 1), (2, 3), (3, 4)]
+            .map(|(shard, on)| (shard, disk(on)))
+            .into();
+        found.extend(lies.iter().map(|on| (1, disk(*on))));
+        let missing = subject.missing(&found);
+        let place = missing.map(|missing| missing.missing[0].found.first().copied());
+        assert_eq!(place, expected, "{lies:?}");
+    }
+}

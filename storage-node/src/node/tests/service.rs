@@ -223,7 +223,7 @@ fn writes_of_a_fenced_generation_are_refused_even_after_a_restart() {
     let rig = Rig::new(1);
     let name = Name::new(1, SMALL);
     rig.put(name).unwrap();
-    rig.node.fence_generation(2).unwrap();
+    now(rig.node.fence_generation(2)).unwrap();
     let refused = Some(ShardError::Refused("incarnation of a fenced generation"));
     assert_eq!(rig.begin(name).err(), refused);
     let rig = rig.crash(3, 0);
@@ -235,6 +235,53 @@ fn writes_of_a_fenced_generation_are_refused_even_after_a_restart() {
         ..header.incarnation
     };
     assert!(now(rig.node.prepare(header)).is_ok());
+}
+
+/// Restore: what is heard of a newer generation is fenced before it counts as heard.
+#[test]
+fn news_of_a_newer_generation_fence_the_older_ones_for_good() {
+    let rig = Rig::new(1);
+    let name = Name::new(1, SMALL);
+    let fenced = |rig: &Rig| rig.node.report()[0].fenced;
+    let news = |generation| PlacementNews {
+        generation,
+        bits: 1,
+        rows: Vec::new(),
+    };
+    rig.put(name).unwrap();
+    let open = now(rig.node.prepare(name.header(rig.disk))).unwrap();
+    now(rig.node.take_news(&news(3))).unwrap();
+    assert_eq!(fenced(&rig), 3);
+    let refused = Some(ShardError::Refused("incarnation of a fenced generation"));
+    assert_eq!(rig.begin(name).err(), refused);
+    drop(open);
+    // Old news lower nothing.
+    now(rig.node.take_news(&news(2))).unwrap();
+    let rig = rig.crash(3, 0);
+    assert_eq!((fenced(&rig), rig.begin(name).err()), (3, refused));
+    assert_eq!(rig.get(name), Found::Exact, "what was stored is served");
+}
+
+#[test]
+fn an_upload_that_began_before_the_fence_gets_no_receipt() {
+    let rig = Rig::new(1);
+    let name = Name::new(1, SMALL);
+    let mut upload = rig.begin(name).unwrap();
+    now(upload.write(&name.cells())).unwrap();
+    now(rig.node.fence_generation(2)).unwrap();
+    let refused = Some(ShardError::Refused("incarnation of a fenced generation"));
+    assert_eq!(now(upload.finish(name.trailer())).err(), refused);
+}
+
+#[test]
+fn a_disk_that_cannot_note_the_fence_does_not_say_that_it_did() {
+    let rig = Rig::new(1);
+    let name = Name::new(1, SMALL);
+    rig.sim.crash_at(1);
+    assert!(now(rig.node.fence_generation(2)).is_err());
+    assert_eq!(rig.node.report()[0].fenced, 0);
+    let refused = Some(ShardError::Refused("incarnation of a fenced generation"));
+    assert_eq!(rig.begin(name).err(), refused, "it refuses all the same");
 }
 
 #[test]

@@ -378,7 +378,7 @@ fn orders_that_make_no_sense_are_refused() {
 #[test]
 fn writings_of_a_fenced_generation_are_made_anew() {
     let fleet = Fleet::new(coding(2, 1), LEN);
-    fleet.target.node.fence_generation(9).unwrap();
+    now(fleet.target.node.fence_generation(9)).unwrap();
     let header = fleet.chunk.header(0, fleet.target.disk);
     assert!(now(fleet.target.node.prepare(header)).is_err());
     assert_eq!(fleet.rebuild(fleet.order(0)), Ok(Rebuilt::Written));
