@@ -10,6 +10,7 @@
 //!  inventory   ──> unknown, twice ───────────> JudgeOrphans
 //!  GetCluster  ──> no table, enough disks ───> PlaceTable
 //!  repair.rs   ──> debt, suspects, moves; beside this loop, which it must not hold up
+//!  census.rs   ──> disks in doubt after a crash: what they lack is suspect
 //!  marking.rs  ──> every row, once a day; only tells
 //!  lifting.rs  ──> after a bump: every row and every disk ──> RecordMissing LiftFreeze
 //! ```
@@ -32,11 +33,13 @@ use cairn_world::{Bug, buggify, planted};
 use tokio::sync::watch;
 
 use crate::service::Metadata;
+use census::Census;
 use lifting::Lifting;
 use marking::Marking;
 use orphans::{Suspects, Writing};
 use repair::Repair;
 
+mod census;
 pub mod garbage;
 pub mod inventory;
 pub mod leases;
@@ -95,8 +98,10 @@ impl Planner {
         let repair = Repair::new(service, Arc::clone(&self.disks), clock);
         let marking = Marking::new(Arc::clone(&metadata));
         let lifting = Lifting::new(Arc::clone(&metadata), Arc::clone(&self.disks));
+        let census = Census::new(Arc::clone(&metadata), Arc::clone(&self.disks));
         tokio::join!(
             self.keep_house(stop.clone()),
+            census.run(stop.clone()),
             marking.run(stop.clone()),
             lifting.run(stop.clone()),
             repair.run(metadata, stop)

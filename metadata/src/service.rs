@@ -145,6 +145,11 @@ impl Metadata {
         *self.marked.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
     }
 
+    /// Disks that may hold less than was written, with the opening since which that is so.
+    pub(crate) fn doubts(&self) -> BTreeMap<DiskId, u64> {
+        self.reports.doubts()
+    }
+
     /// The generation that each disk last said it has fenced, as far as this replica heard.
     pub(crate) fn fences(&self) -> BTreeMap<DiskId, u32> {
         self.reports.fences()

@@ -38,6 +38,17 @@ impl Reports {
         }
     }
 
+    /// Disks that say they may hold less than was written.
+    pub(crate) fn doubts(&self) -> BTreeMap<DiskId, u64> {
+        let all = self.all();
+        let disks = all.values().flat_map(|report| &report.disks);
+        let doubt = |status: &DiskStatus| {
+            let disk = status.disk.as_ref().try_into().ok().map(DiskId)?;
+            (status.doubt != 0 && status.ready).then_some((disk, status.doubt))
+        };
+        disks.filter_map(doubt).collect()
+    }
+
     /// What each disk last said of its fence.
     pub(crate) fn fences(&self) -> BTreeMap<DiskId, u32> {
         let all = self.all();

@@ -9,8 +9,8 @@ use cairn_compat_suite::call::Call;
 use cairn_gateway::{Gateway, Settings as GatewaySettings};
 use cairn_metadata::{Metadata, Planner};
 use cairn_model::{DiskId, NodeId};
-use cairn_rpc::{DiskRoute, MetadataService, ShardRoutes, ShardService};
-use cairn_storage_node::{DiskSource, Rebuilder, Settings as StorageSettings, StorageNode};
+use cairn_rpc::{DiskRoute, MetadataService, ShardFound, ShardRoutes, ShardService};
+use cairn_storage_node::{DiskSource, Rebuilder, Settings as StorageSettings, StorageNode, upkeep};
 use cairn_store::memory::MemoryStore;
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
@@ -64,10 +64,20 @@ impl ShardRoutes for Routes {
     }
 }
 
+/// A disk as it comes from the shop.
+fn blank(number: u64) -> SimDisk {
+    SimDisk::new(200 + number)
+}
+
 /// Starts a storage node of one disk and says where it is.
-fn storage(routes: &Routes, number: u64, clock: &Arc<dyn Clock>) -> (DiskId, Arc<StorageNode>) {
+fn storage(
+    routes: &Routes,
+    number: u64,
+    disk: &SimDisk,
+    clock: &Arc<dyn Clock>,
+) -> (DiskId, Arc<StorageNode>) {
     let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(100 + number));
-    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(200 + number));
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let source = DiskSource {
         disk,
         index: Box::new(MemoryStore::new()),
@@ -95,6 +105,8 @@ struct World {
     routes: Routes,
     clock: Arc<dyn Clock>,
     disks: Vec<DiskId>,
+    /// Beneath them.
+    platters: Vec<SimDisk>,
     stop: watch::Sender<bool>,
 }
 
@@ -102,7 +114,9 @@ impl World {
     async fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(PausedClock::new());
         let (machine, routes) = (Machine::new(1), Routes::default());
-        let nodes = (1..=NODES).map(|number| storage(&routes, number, &clock));
+        let platters: Vec<SimDisk> = (1..=NODES).map(blank).collect();
+        let nodes = (1..).zip(&platters);
+        let nodes = nodes.map(|(number, disk)| storage(&routes, number, disk, &clock));
         let (disks, mut nodes): (Vec<DiskId>, Vec<_>) = nodes.unzip();
         let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(9));
         let journal: Arc<dyn Disk> = Arc::new(machine.disk.clone());
@@ -133,6 +147,7 @@ impl World {
             routes,
             clock,
             disks,
+            platters,
             stop,
         };
         world.found().await;
@@ -195,7 +210,7 @@ impl World {
 
     /// A node joins with a token and brings its disk.
     async fn join(&self, number: u64) -> DiskId {
-        let (disk, _) = storage(&self.routes, number, &self.clock);
+        let (disk, _) = storage(&self.routes, number, &blank(number), &self.clock);
         let key = vec![u8::try_from(number).unwrap(); 32];
         self.done(Command::PutJoinToken(PutJoinToken {
             digest: key.clone().into(),
@@ -249,6 +264,12 @@ impl World {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         panic!("ten minutes, and it is still there");
+    }
+
+    /// What lies on a disk.
+    async fn inventory(&self, disk: DiskId) -> Vec<ShardFound> {
+        let route = self.routes.route(disk).unwrap();
+        route.inventory.inventory(disk, None, 1_000).await.unwrap()
     }
 
     async fn put(&self, name: usize) {
@@ -308,5 +329,48 @@ async fn a_lost_disk_is_replaced_and_two_others_may_be_lost_then() {
         world.routes.kill(disk);
     }
     world.assert_all_read(0..2 * OBJECTS).await;
+    world.stop.send_replace(true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_disk_lost_without_knowing_is_missed_and_made_anew() {
+    let world = World::new().await;
+    let made = send(&world.node, Call::new("PUT", "/photos")).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    for name in 0..OBJECTS {
+        world.put(name).await;
+    }
+    let disk = world.disks[3];
+    let before = world.inventory(disk).await;
+    // The machine dies, and rot reaches the header of a segment that the index does not vouch for.
+    let crashed = world.platters[3].after_crash(1);
+    let segments = crashed.list("segments").unwrap();
+    crashed
+        .flip(&format!("segments/{}", segments[0]), 40, 1)
+        .unwrap();
+    let (same, node) = storage(&world.routes, NODES, &crashed, &world.clock);
+    assert_eq!(same, disk);
+    let left = world.inventory(disk).await;
+    assert!(
+        left.len() < before.len(),
+        "{} of {}",
+        left.len(),
+        before.len()
+    );
+    // Nothing reads, and the heartbeat alone tells.
+    let metadata = &world.node.metadata;
+    metadata.note_status(NodeId(NODES), upkeep::status(&node));
+    for _ in 0..120 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if world.inventory(disk).await.len() == before.len() {
+            break;
+        }
+    }
+    assert_eq!(world.inventory(disk).await, before);
+    // n of n: it serves with one other.
+    for other in [world.disks[0], world.disks[1]] {
+        world.routes.kill(other);
+    }
+    world.assert_all_read(0..OBJECTS).await;
     world.stop.send_replace(true);
 }

@@ -298,7 +298,7 @@ mod tests {
                     free: 5,
                     total: 9,
                     ready: true,
-                    detail: String::new(),
+                    ..Default::default()
                 }],
             }],
             mark: Some(wire::MarkStatus {

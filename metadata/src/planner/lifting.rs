@@ -55,7 +55,8 @@ enum Stage {
 }
 
 /// Why a step did not get on.
-enum Halt {
+#[derive(Debug)]
+pub(super) enum Halt {
     /// Again soon.
     Error(String),
     /// Nothing changes until people act.
@@ -74,7 +75,7 @@ impl From<std::io::Error> for Halt {
     }
 }
 
-fn other() -> Halt {
+pub(super) fn other() -> Halt {
     Halt::Error("another answer than asked".to_owned())
 }
 
@@ -250,26 +251,8 @@ impl Lifting {
         let Some(disk) = left.pop() else {
             return Ok(Stage::Judging(window));
         };
-        let mut after = window.start();
-        loop {
-            let page = self.inventory(disk, after, INVENTORY_PAGE).await?;
-            if !window.note(disk, &page) {
-                return Ok(Stage::Disks(window, left));
-            }
-            after = page.last().map(|last| (last.incarnation, last.shard));
-        }
-    }
-
-    async fn inventory(
-        &self,
-        disk: DiskId,
-        after: Option<(cairn_model::Incarnation, u8)>,
-        limit: usize,
-    ) -> Result<Vec<ShardFound>, Halt> {
-        let nobody = || Halt::Error(format!("nobody is known to hold disk {disk}"));
-        let route = self.disks.route(disk).ok_or_else(nobody)?;
-        let page = route.inventory.inventory(disk, after, limit).await;
-        page.map_err(|error| Halt::Error(format!("no inventory of disk {disk}: {error}")))
+        look_for(self.disks.as_ref(), disk, &mut window).await?;
+        Ok(Stage::Disks(window, left))
     }
 
     /// Records what the disks lack of a window.
@@ -367,7 +350,7 @@ impl Lifting {
         };
         let last = self.sessions().await?.last;
         let after = Some(inventory::end(group, generation, last));
-        let found = self.inventory(disk, after, 1).await?;
+        let found = page_of(self.disks.as_ref(), disk, after, 1).await?;
         let Some(stranger) = found.first().map(|shard| shard.incarnation) else {
             return Ok(());
         };
@@ -402,6 +385,34 @@ impl Lifting {
         let answer = self.metadata.query(Query { query: Some(asked) }).await?;
         answer.answer.ok_or_else(other)
     }
+}
+
+/// Notes which of a window's shards lie on a disk.
+pub(super) async fn look_for(
+    disks: &dyn ShardRoutes,
+    disk: DiskId,
+    window: &mut Window,
+) -> Result<(), Halt> {
+    let mut after = window.start();
+    loop {
+        let page = page_of(disks, disk, after, INVENTORY_PAGE).await?;
+        if !window.note(disk, &page) {
+            return Ok(());
+        }
+        after = page.last().map(|last| (last.incarnation, last.shard));
+    }
+}
+
+async fn page_of(
+    disks: &dyn ShardRoutes,
+    disk: DiskId,
+    after: Option<(cairn_model::Incarnation, u8)>,
+    limit: usize,
+) -> Result<Vec<ShardFound>, Halt> {
+    let nobody = || Halt::Error(format!("nobody is known to hold disk {disk}"));
+    let route = disks.route(disk).ok_or_else(nobody)?;
+    let page = route.inventory.inventory(disk, after, limit).await;
+    page.map_err(|error| Halt::Error(format!("no inventory of disk {disk}: {error}")))
 }
 
 /// The members that are not lost.

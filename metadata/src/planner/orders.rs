@@ -98,6 +98,18 @@ impl<'a> Subject<'a> {
         Some(slot.write_disk())
     }
 
+    /// The shards that have to lie on one of `disks`, and on which: what is owed has not.
+    #[must_use]
+    pub fn on(&self, disks: &BTreeSet<DiskId>) -> BTreeSet<(u8, DiskId)> {
+        let owed = |shard: u8| (self.row.debt.iter()).any(|debt| debt.shard == u32::from(shard));
+        let there = |shard: u8| {
+            let slot = self.place.slots.get(usize::from(shard))?;
+            Some((shard, slot.current)).filter(|(_, disk)| disks.contains(disk))
+        };
+        let shards = self.shards().filter(|shard| !owed(*shard));
+        shards.filter_map(there).collect()
+    }
+
     /// The order to have one shard where its slot is written; `None` where that cannot be reached,
     /// or the chunk has no such shard.
     #[must_use]
