@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Gateway(GatewayArgs),
     /// A one-time token for a node to join a cluster.
     Token(TokenArgs),
+    /// Go on from a backup, or without a majority: makes a cluster of one stopped voter's directory.
+    Restore(RestoreArgs),
     /// Whether a process works; for whoever watches it. Exit code 0: yes, 1: no, and why.
     Health(HealthArgs),
     /// Whether this machine is fit for it: clock, ports, disks, limits. Exit code 1 where it is not.
@@ -206,6 +208,24 @@ pub(crate) struct TokenArgs {
     /// Write it to this file, for its owner alone, and not to the terminal.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct RestoreArgs {
+    /// First directory of a voter that has stopped, or a copy of one that had. Every other voter must
+    /// have stopped for ever: two histories of one store lose what either is told.
+    pub(crate) dir: PathBuf,
+    /// The new generation is the next one after the directory's, and not below this. Say one above every
+    /// generation there was where this backup has been restored before.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) generation: u16,
+    /// Change nothing; say how far the log goes.
+    #[arg(long, conflicts_with_all = ["generation", "disks_only"])]
+    pub(crate) look: bool,
+    /// Another voter of the old cluster: make a storage node of it. Its disks are kept, its metadata is
+    /// put aside.
+    #[arg(long, conflicts_with = "generation")]
+    pub(crate) disks_only: bool,
 }
 
 #[derive(Debug, Parser)]

@@ -23,7 +23,7 @@ use crate::Fatal;
 use crate::identity::Directories;
 
 /// Subdirectory of the first data directory: journal, store generations, snapshots.
-const METADATA: &str = "metadata";
+pub(crate) const METADATA: &str = "metadata";
 /// Subdirectory of each data directory: segments.
 const SHARDS: &str = "shards";
 /// Subdirectory of each data directory: the index of its segments, a cache.

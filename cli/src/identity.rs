@@ -105,6 +105,18 @@ impl Directories {
         })
     }
 
+    /// A directory that is somebody's; nothing is made.
+    pub(crate) fn existing(dir: &Path) -> Result<Self, Fatal> {
+        let none = || Fatal::new(dir.display(), "it is no directory of cairn");
+        let identity = read(dir)?.ok_or_else(none)?;
+        let (cluster, node) = identity.parts().ok_or_else(|| damaged(dir))?;
+        Ok(Self {
+            cluster,
+            node,
+            paths: vec![dir.to_path_buf()],
+        })
+    }
+
     /// Whether the metadata was made at an earlier start.
     pub(crate) fn is_founded(&self) -> Result<bool, Fatal> {
         let path = self.first()?.join(FOUNDED);

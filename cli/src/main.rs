@@ -20,6 +20,7 @@ mod identity;
 mod member;
 mod open_files;
 mod profile;
+mod restore;
 mod server;
 mod signals;
 mod storage_node;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::StorageNode(arguments) => block_on(storage_node::run(arguments)),
         Command::Gateway(arguments) => block_on(gateway::run(arguments)),
         Command::Token(arguments) => block_on(token::run(arguments)),
+        Command::Restore(arguments) => restore::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Profile(arguments) => profile::run(&arguments),

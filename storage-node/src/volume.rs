@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use cairn_model::{DiskId, Incarnation};
 use cairn_rpc::{ShardDelete, ShardError, ShardFound};
 use cairn_store::StoreError;
-use cairn_world::{Disk, DiskLock, Entropy};
+use cairn_world::{Bug, Disk, DiskLock, Entropy, planted};
 
 use crate::settings::Settings;
 pub(crate) use commit::Job;
@@ -232,8 +232,10 @@ impl Volume {
         if self.fenced() >= generation {
             return Ok(());
         }
-        identity::write_fence(self.disk(), generation)
-            .map_err(|error| self.write_failed("fence", &error))?;
+        if !planted(Bug::FenceForgotten) {
+            identity::write_fence(self.disk(), generation)
+                .map_err(|error| self.write_failed("fence", &error))?;
+        }
         self.fenced.fetch_max(generation, Ordering::SeqCst);
         Ok(())
     }

@@ -22,6 +22,8 @@ pub(crate) struct Focus {
     pub(crate) parts: bool,
     /// Uploads that take minutes.
     pub(crate) slow: bool,
+    /// A restore from a backup after each storm.
+    pub(crate) restore: bool,
 }
 
 impl Focus {
@@ -33,6 +35,7 @@ impl Focus {
         calm: false,
         parts: false,
         slow: false,
+        restore: false,
     };
 
     const fn on(kinds: &'static [Kind], points: &'static [&'static str]) -> Self {
@@ -140,6 +143,10 @@ impl Focus {
                 ..Self::NONE
             },
             Bug::DeletesByChunk | Bug::ReferencesLeak => Self::NONE,
+            Bug::FreezeIgnored | Bug::FenceForgotten => Self {
+                restore: true,
+                ..Self::NONE
+            },
             _ => return None,
         })
     }

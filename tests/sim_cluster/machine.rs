@@ -60,6 +60,16 @@ pub(crate) struct VoterDisk {
     pub(crate) stores: Generations,
 }
 
+impl VoterDisk {
+    /// A copy of the directory of a voter that has stopped.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            disk: self.disk.after_kill(),
+            stores: self.stores.after(u64::MAX, None),
+        }
+    }
+}
+
 /// One machine with one data disk.
 pub(crate) struct Machine {
     pub(crate) id: u64,

@@ -37,6 +37,7 @@ mod node;
 mod observe;
 mod options;
 mod process;
+mod restore;
 mod run;
 mod seeded;
 mod trace;

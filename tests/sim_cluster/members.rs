@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cairn_metadata::Metadata;
-use cairn_model::DiskId;
+use cairn_model::{DiskId, NodeId};
 use cairn_rpc::{
     DiskRoute, MetadataService, Replica, Replicas, ShardRebuild, ShardRoutes, ShardService,
 };
-use cairn_storage_node::{Rebuilder, StorageNode, registration};
+use cairn_storage_node::{Rebuilder, StorageNode, registration, upkeep};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
@@ -29,6 +29,8 @@ const PING_EVERY: Duration = Duration::from_millis(500);
 const PING_PATIENCE: Duration = Duration::from_secs(1);
 const AWAY: Duration = Duration::from_millis(750);
 const SILENT: Duration = Duration::from_millis(1_600);
+/// How often a node says how its disk is.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How often the members are read.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
@@ -145,6 +147,36 @@ impl Members {
                 });
             }
             self.clock.sleep(PING_EVERY).await;
+        }
+    }
+
+    /// Tells the voters how the disk is, for as long as it is polled.
+    pub(crate) async fn report(&self, storage: &StorageNode, own: Option<&Metadata>) {
+        let me = NodeId(self.process.id);
+        loop {
+            for voter in self.voters() {
+                let status = upkeep::status(storage);
+                if voter == self.process.id {
+                    if let Some(own) = own {
+                        own.note_status(me, status);
+                    }
+                    continue;
+                }
+                let members = self.clone();
+                self.process.spawn(async move {
+                    let tell = async move |there: Services| {
+                        if let Some(metadata) = there.metadata {
+                            metadata.note_status(me, status);
+                        }
+                    };
+                    let told = members
+                        .network
+                        .call(&members.process, voter, PING_PATIENCE, tell);
+                    // The next one comes soon.
+                    let _ = told.await;
+                });
+            }
+            self.clock.sleep(REPORT_EVERY).await;
         }
     }
 

@@ -130,6 +130,10 @@ impl Node {
                 ticking.sleep(REGISTER_EVERY).await;
             }
         });
+        let (telling, told) = (members.clone(), Arc::clone(&self.storage));
+        let own = self.metadata.clone();
+        self.process
+            .spawn(async move { telling.report(&told, own.as_deref()).await });
         let (watching, reading, asking) = (members.clone(), members, Arc::clone(&group));
         self.process.spawn(async move { watching.watch().await });
         let own = self.metadata.clone();
@@ -196,7 +200,11 @@ fn open_storage(machine: &Machine, entropy: &Arc<dyn Entropy>) -> Result<Arc<Sto
         .map_err(|error| error.to_string())
 }
 
-fn voter_settings(machine: &Machine, tuning: &VoterTuning, is_founder: bool) -> RaftSettings {
+pub(crate) fn voter_settings(
+    machine: &Machine,
+    tuning: &VoterTuning,
+    is_founder: bool,
+) -> RaftSettings {
     let mut settings = RaftSettings::new(CLUSTER, machine.id).inline();
     settings.journal.segment_len = tuning.journal_segment;
     settings.journal.segments = 2;

@@ -7,7 +7,7 @@ use cairn_world::planted::Bug;
 
 pub(crate) const USAGE: &str =
     "usage: sim_cluster --seed N [--rounds N] [--minutes N] [--plant BUG] \
-[--calm] [--trace FILE] [--log FILTER]
+[--calm] [--restore] [--trace FILE] [--log FILTER]
        sim_cluster --list-bugs";
 
 /// One run.
@@ -21,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) plant: Option<Bug>,
     /// No faults at all: what is found then is the harness's or the product's everyday.
     pub(crate) calm: bool,
+    /// A restore from a backup after each storm, not only where the seed has one.
+    pub(crate) restore: bool,
     /// Where every note of the trace is written.
     pub(crate) trace: Option<PathBuf>,
     /// Which log lines are shown.
@@ -41,14 +43,19 @@ impl Options {
             storm: Duration::from_secs(120),
             plant: None,
             calm: false,
+            restore: false,
             trace: None,
             log: None,
         };
         let mut words = words;
         let mut seed = None;
         while let Some(word) = words.next() {
-            if word == "--calm" {
-                options.calm = true;
+            match word.as_str() {
+                "--calm" => options.calm = true,
+                "--restore" => options.restore = true,
+                _ => {}
+            }
+            if word == "--calm" || word == "--restore" {
                 continue;
             }
             let value = words
@@ -83,6 +90,9 @@ impl Options {
         }
         if self.calm {
             command += " --calm";
+        }
+        if self.restore {
+            command += " --restore";
         }
         command
     }

@@ -20,7 +20,7 @@ use crate::faults::Faults;
 use crate::focus::Focus;
 use crate::options::Options;
 use crate::trace::Trace;
-use crate::{look, observe, seeded};
+use crate::{look, observe, restore, seeded};
 
 /// How long a time without faults lasts: two slow reads behind each other.
 const CALM: Duration = Duration::from_secs(160);
@@ -134,6 +134,7 @@ async fn drive(
         time: cluster.time,
     });
     let mut rng = SeededRng::new(options.seed ^ 0xC1);
+    let mut restoring = SeededRng::new(options.seed ^ 0x4E);
     let asked = WorkloadOptions {
         // What takes more than an hour of simulated time is worth it now and then.
         slow: rng.chance(1, 6) || stage.focus.slow,
@@ -159,6 +160,10 @@ async fn drive(
         buggify::end();
         faults.heal(cluster).await?;
         clients.ended().await?;
+        if stage.focus.restore || options.restore || restoring.chance(1, 5) {
+            stage.note(restore::phase(cluster, &work, &mut restoring).await?);
+            *faults.counts.entry("restore").or_default() += 1;
+        }
         observe::until_mended(cluster).await?;
         work.audit(&mut rng).await;
         stage.note(look::healed(cluster).await?);

@@ -255,6 +255,21 @@ impl Home {
         self.advance(if voter { State::Joining } else { State::Member })
     }
 
+    /// It keeps metadata no more, and shows a certificate that says so: with the old one nobody would
+    /// let it in.
+    pub(crate) fn give_up_metadata(&mut self) -> Result<(), Fatal> {
+        let authority = self.authority()?;
+        let kept = self.profile.roles.each();
+        let kept: Vec<Role> = kept.filter(|role| *role != Role::MetadataVoter).collect();
+        let roles = Roles::of(&kept);
+        let issued = authority
+            .issue(self.profile.node, self.key()?.public(), roles)
+            .map_err(|error| Fatal::new("certificate", error))?;
+        self.put_certificates(issued.pem(), authority.certificate().pem())?;
+        self.profile.roles = roles;
+        self.advance(State::Member)
+    }
+
     /// The members as they were last known.
     pub(crate) fn members(&self) -> Result<MembersAnswer, Fatal> {
         let path = self.dir.join(MEMBERS);

@@ -16,6 +16,9 @@ use cairn_world::{Clock, Entropy};
 use crate::identity::Directories;
 use crate::{Fatal, houses};
 
+/// How often it notes how its own disks are.
+const OWN_STATUS_EVERY: Duration = Duration::from_secs(2);
+
 /// The open houses.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -71,7 +74,15 @@ impl Parts {
 
     /// Keeps the disks as the metadata wants them, for as long as it is polled.
     pub(super) async fn keep(&self) {
-        upkeep::keep(&self.node, self.metadata.as_ref(), self.clock.as_ref()).await;
+        let upkeep = upkeep::keep(&self.node, self.metadata.as_ref(), self.clock.as_ref());
+        let report = async {
+            loop {
+                let status = upkeep::status(&self.node);
+                self.metadata.note_status(self.node.id(), status);
+                self.clock.sleep(OWN_STATUS_EVERY).await;
+            }
+        };
+        let ((), ()) = tokio::join!(upkeep, report);
     }
 
     /// The leader's background work, acting on this process's disks.

@@ -422,3 +422,6 @@ fn members(cluster: &ClusterAnswer) -> Vec<DiskId> {
     let disks = disks.filter_map(|disk| placement::disk_id(&disk.disk));
     disks.filter(|disk| !lost.contains(disk)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,4 +156,4 @@ pub(super) fn begin(view: Box<dyn View>, began: Duration) -> io::Result<Running>
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

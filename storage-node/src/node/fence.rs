@@ -45,10 +45,9 @@ impl StorageNode {
     /// # Errors
     /// The first disk that could not note it; the node refuses them all the same until it ends.
     pub async fn fence_generation(&self, generation: u16) -> Result<(), ShardError> {
-        if planted(Bug::FenceForgotten) {
-            return Ok(());
+        if !planted(Bug::FenceForgotten) {
+            self.generation.fetch_max(generation, Ordering::SeqCst);
         }
-        self.generation.fetch_max(generation, Ordering::SeqCst);
         let mut outcome = Ok(());
         for disk in self.disks.values() {
             if disk.volume.fenced() < generation {

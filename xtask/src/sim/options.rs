@@ -2,8 +2,8 @@
 
 /// How the command is called.
 pub(crate) const USAGE: &str = "usage: cargo xtask sim [--seeds N] [--hours H] [--first S] [--rounds N] [--minutes N] \
-[--plant BUG] [--calm]\n       cargo xtask sim --hunt [--only BUG] [--seeds N] [--first S] [--rounds N] [--minutes N]\n       \
-cargo xtask sim --seed S [--rounds N] [--minutes N] [--plant BUG] [--calm] [--trace FILE] [--log FILTER]";
+[--plant BUG] [--calm] [--restore]\n       cargo xtask sim --hunt [--only BUG] [--seeds N] [--first S] [--rounds N] [--minutes N]\n       \
+cargo xtask sim --seed S [--rounds N] [--minutes N] [--plant BUG] [--calm] [--restore] [--trace FILE] [--log FILTER]";
 
 /// A sweep, a hunt or one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) plant: Option<String>,
     /// No faults.
     pub(crate) calm: bool,
+    /// A restore from a backup after every storm.
+    pub(crate) restore: bool,
     /// Words for one shown run alone.
     pub(crate) shown: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl Options {
             minutes: 3,
             plant: None,
             calm: false,
+            restore: false,
             shown: Vec::new(),
         }
     }
@@ -67,6 +70,7 @@ impl Options {
             match *word {
                 "--hunt" => options.hunt = true,
                 "--calm" => options.calm = true,
+                "--restore" => options.restore = true,
                 _ => {
                     let value = words
                         .next()
@@ -116,6 +120,7 @@ impl Options {
             words.extend([word.to_owned(), value.to_string()]);
         }
         words.extend(self.calm.then(|| "--calm".to_owned()));
+        words.extend(self.restore.then(|| "--restore".to_owned()));
         words
     }
 
@@ -143,6 +148,7 @@ mod tests {
             "--plant",
             "stale-list",
             "--calm",
+            "--restore",
         ];
         let options = Options::parse(&words).unwrap();
         assert_eq!((options.seeds, options.minutes), (5, 7));

@@ -23,7 +23,7 @@ use crate::raft::{Member, RaftHost, RaftSettings, StoreFactory};
 
 /// A clock on tokio's paused one.
 #[derive(Debug)]
-struct PausedClock(tokio::time::Instant);
+pub(in crate::planner) struct PausedClock(tokio::time::Instant);
 
 impl Clock for PausedClock {
     fn monotonic(&self) -> Duration {
@@ -55,13 +55,14 @@ impl StoreFactory for OneStore {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-struct World {
-    metadata: Arc<Metadata>,
+/// A voter of one.
+pub(in crate::planner) struct World {
+    pub(in crate::planner) metadata: Arc<Metadata>,
     store: MemoryStore,
-    clock: Arc<PausedClock>,
+    pub(in crate::planner) clock: Arc<PausedClock>,
 }
 
-async fn world(inline: bool) -> World {
+pub(in crate::planner) async fn world(inline: bool) -> World {
     // Tokio's paused clock is the simulated one.
     let now = tokio::time::sleep(Duration::ZERO).deadline();
     let clock = Arc::new(PausedClock(now));
@@ -110,7 +111,7 @@ async fn world(inline: bool) -> World {
 
 impl World {
     /// A bucket's name that leads nowhere, by no entry.
-    fn damage(&self) {
+    pub(in crate::planner) fn damage(&self) {
         let mut batch = Batch::default();
         let row = BucketNameKey::encode_row(&crate::keyspace::bucket::BucketNameRow { id: 77 });
         batch.put(BucketNameKey("nowhere".into()).encode(), row);
