@@ -17,7 +17,7 @@ use crate::cluster::{ACCESS_KEY, Gateways, SECRET_KEY};
 use crate::gateway::GatewayProcess;
 
 /// A client waits no longer for a body that is sent whole, nor between two pieces of a slow one.
-const PATIENCE: Duration = Duration::from_secs(110);
+const PATIENCE: Duration = Duration::from_secs(140);
 
 /// All gateways.
 pub(crate) struct Clients {

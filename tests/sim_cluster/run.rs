@@ -23,11 +23,12 @@ use crate::trace::Trace;
 use crate::{look, observe, restore, seeded};
 
 /// How long a time without faults lasts: two slow reads behind each other.
-const CALM: Duration = Duration::from_secs(160);
+const CALM: Duration = Duration::from_secs(240);
 /// Rare branches of which no client may notice anything but that they take long.
 const CALM_POINTS: &[&str] = &[
     "read-pauses",
     "read-moves-on",
+    "read-lingers",
     "upload-moves-on",
     "session-rotated",
     "garbage-round-repeats",

@@ -101,6 +101,10 @@ impl Reader {
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Bytes>>, ReadError> {
         if self.session.age() >= self.leave_at || buggify("read-moves-on") {
             self.leave_session().await;
+            if buggify("read-lingers") {
+                // Long enough for what the old session held to be let go of.
+                self.path.clock.sleep(Duration::from_secs(40)).await;
+            }
         }
         loop {
             if let Some(open) = &mut self.open {

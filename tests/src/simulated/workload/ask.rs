@@ -11,7 +11,7 @@ use crate::simulated::door::{Answer, Heard};
 use crate::simulated::history::{self, Called, Time, When};
 
 /// How long a client waits for an answer: longer than a read pauses under buggify.
-const PATIENCE: Duration = Duration::from_secs(100);
+const PATIENCE: Duration = Duration::from_secs(130);
 /// Longest target that is written into the trace whole.
 const TARGET: usize = 160;
 
