@@ -16,8 +16,8 @@ use crate::clock::TrueTime;
 use crate::cluster::{ACCESS_KEY, Gateways, SECRET_KEY};
 use crate::gateway::GatewayProcess;
 
-/// A client waits no longer for a body that is sent whole, nor between two pieces of a slow one.
-const PATIENCE: Duration = Duration::from_secs(140);
+/// A line is given up after so long without an end of it; who asks has less patience.
+const PATIENCE: Duration = Duration::from_secs(1_000);
 
 /// All gateways.
 pub(crate) struct Clients {
@@ -79,11 +79,9 @@ impl Clients {
             let (head, body) = response.into_parts();
             (head, read(body).await)
         });
-        let aborting = answering.abort_handle();
+        let _connection = Connection(answering.abort_handle());
         let answered = tokio::time::timeout(patience, answering).await;
         let Ok(Ok((head, (received, is_whole)))) = answered else {
-            // The client has gone away; so does its connection.
-            aborting.abort();
             return Heard::Lost;
         };
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into();
@@ -122,6 +120,15 @@ where
         }
     }
     (received.into(), true)
+}
+
+/// Ends with its client, who may go away at any time; what was answered is not concerned.
+struct Connection(tokio::task::AbortHandle);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 #[async_trait]

@@ -12,6 +12,8 @@ use crate::simulated::history::{self, Called, Time, When};
 
 /// How long a client waits for an answer: longer than a read pauses under buggify.
 const PATIENCE: Duration = Duration::from_secs(130);
+/// The same in calm, where a read may pause again and again and must be answered all the same.
+const PATIENCE_IN_CALM: Duration = Duration::from_secs(900);
 /// Longest target that is written into the trace whole.
 const TARGET: usize = 160;
 
@@ -53,7 +55,12 @@ impl Client {
     pub(super) async fn ask(&self, kind: Kind, gateway: usize, call: Call) -> Asked {
         let target = target(&call);
         let begun = self.begin();
-        let heard = tokio::time::timeout(PATIENCE, self.door().send(gateway, call)).await;
+        let patience = if begun.calm {
+            PATIENCE_IN_CALM
+        } else {
+            PATIENCE
+        };
+        let heard = tokio::time::timeout(patience, self.door().send(gateway, call)).await;
         self.end(begun, kind, gateway, target, heard.unwrap_or(Heard::Lost))
     }
 
