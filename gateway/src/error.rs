@@ -54,6 +54,7 @@ pub(crate) fn of_refusal(refusal: Refusal, detail: &str) -> S3Error {
         Refusal::SessionEnded
         | Refusal::RetryUpload
         | Refusal::NotInitialized
+        | Refusal::DeletionFrozen
         | Refusal::SourceChanged => Code::ServiceUnavailable,
         other => {
             tracing::error!(refusal = ?other, detail, "a command was refused for no reason of the client's");
