@@ -7,12 +7,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use cairn_metadata::Machine;
 use cairn_metadata::raft::{RaftHost, RaftSettings, RaftTransport, StoreFactory};
-use cairn_model::{DiskId, limits};
+use cairn_metadata::{Machine, Metadata};
+use cairn_model::{DiskId, NodeId, limits};
 use cairn_storage_node::{
-    DiskSource, DiskState, IndexEngine, Settings as StorageSettings, StorageNode,
+    DiskSource, DiskState, IndexEngine, Settings as StorageSettings, StorageNode, upkeep,
 };
 use cairn_store::fjall_engine::{FjallSettings, FjallStore};
 use cairn_store::{OrderedStore, StoreError};
@@ -21,6 +22,9 @@ use cairn_world::{Clock, Disk, Entropy};
 
 use crate::Fatal;
 use crate::identity::Directories;
+
+/// How often a replica notes how its process's own disks are.
+const OWN_STATUS_EVERY: Duration = Duration::from_secs(2);
 
 /// Subdirectory of the first data directory: journal, store generations, snapshots.
 pub(crate) const METADATA: &str = "metadata";
@@ -171,6 +175,19 @@ fn remove_store(path: &Path) -> Result<(), StoreError> {
             Err(StoreError(error.to_string()))
         }
         _ => Ok(()),
+    }
+}
+
+/// Has a replica note how the disks of its own process are, for as long as it is polled.
+pub(crate) async fn note_status(
+    metadata: &Metadata,
+    node: NodeId,
+    storage: &StorageNode,
+    clock: &dyn Clock,
+) {
+    loop {
+        metadata.note_status(node, upkeep::status(storage));
+        clock.sleep(OWN_STATUS_EVERY).await;
     }
 }
 

@@ -36,8 +36,6 @@ use crate::{Fatal, console, houses};
 
 pub(crate) use founding::make_token;
 
-/// How often a voter notes how its own disks are.
-const OWN_STATUS_EVERY: Duration = Duration::from_secs(2);
 /// How long a leader that stops waits for another to lead.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
@@ -155,11 +153,9 @@ impl Node {
         let report = async {
             let status = || upkeep::status(&self.storage);
             let mine = async {
-                loop {
-                    if let Some(metadata) = &self.metadata {
-                        metadata.note_status(self.member.node, status());
-                    }
-                    world.clock.sleep(OWN_STATUS_EVERY).await;
+                if let Some(metadata) = &self.metadata {
+                    let (node, clock) = (self.member.node, world.clock.as_ref());
+                    houses::note_status(metadata, node, &self.storage, clock).await;
                 }
             };
             tokio::join!(self.member.report(status), mine)

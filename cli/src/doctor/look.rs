@@ -92,20 +92,24 @@ fn ahead(clock: &RealClock, endpoint: &str) -> Result<i64, String> {
 
 fn tcp(address: SocketAddr) -> Port {
     let bound = TcpListener::bind(address).map(drop);
-    Port {
-        option: "--listen",
-        address,
-        protocol: "TCP",
-        bound: bound.map_err(|error| error.kind()),
-    }
+    port("--listen", address, "TCP", bound)
 }
 
 fn udp(address: SocketAddr) -> Port {
     let bound = UdpSocket::bind(address).map(drop);
+    port("--node-listen", address, "UDP", bound)
+}
+
+fn port(
+    option: &'static str,
+    address: SocketAddr,
+    protocol: &'static str,
+    bound: std::io::Result<()>,
+) -> Port {
     Port {
-        option: "--node-listen",
+        option,
         address,
-        protocol: "UDP",
+        protocol,
         bound: bound.map_err(|error| error.kind()),
     }
 }

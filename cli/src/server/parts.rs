@@ -16,9 +16,6 @@ use cairn_world::{Clock, Entropy};
 use crate::identity::Directories;
 use crate::{Fatal, houses};
 
-/// How often it notes how its own disks are.
-const OWN_STATUS_EVERY: Duration = Duration::from_secs(2);
-
 /// The open houses.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -75,13 +72,12 @@ impl Parts {
     /// Keeps the disks as the metadata wants them, for as long as it is polled.
     pub(super) async fn keep(&self) {
         let upkeep = upkeep::keep(&self.node, self.metadata.as_ref(), self.clock.as_ref());
-        let report = async {
-            loop {
-                let status = upkeep::status(&self.node);
-                self.metadata.note_status(self.node.id(), status);
-                self.clock.sleep(OWN_STATUS_EVERY).await;
-            }
-        };
+        let report = houses::note_status(
+            &self.metadata,
+            self.node.id(),
+            &self.node,
+            self.clock.as_ref(),
+        );
         let ((), ()) = tokio::join!(upkeep, report);
     }
 
