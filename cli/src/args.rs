@@ -1,5 +1,7 @@
 //! The command line.
 
+mod bench;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::Fatal;
 use crate::member::TokenSource;
+pub(crate) use bench::{BenchArgs, Work};
 
 /// An S3-compatible object store: acknowledged means durable.
 #[derive(Debug, Parser)]
@@ -37,6 +40,8 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Prints a profile for ~/.aws/config: endpoint, region and keys.
     Profile(ProfileArgs),
+    /// Puts a load on any S3 endpoint and measures it: rate, latency, processor time of the server.
+    Bench(BenchArgs),
     /// For people who want to see it work.
     #[command(subcommand)]
     Dev(DevCommand),

@@ -5,6 +5,7 @@
 
 mod admin;
 mod args;
+mod bench;
 mod bootstrap;
 mod calls;
 mod certificate;
@@ -29,6 +30,11 @@ mod users;
 
 use std::process::ExitCode;
 
+/// The C library's gives memory back to the system and fetches it again at almost every body: a quarter of
+/// the processor time of small requests (`docs/adr/0020-allocator.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use args::{Args, Command, DevCommand};
 use clap::Parser as _;
 
@@ -49,6 +55,7 @@ fn main() -> ExitCode {
         Command::Health(arguments) => health::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Profile(arguments) => profile::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Dev(DevCommand::Cluster(arguments)) => dev::cluster(&arguments),
         Command::Admin(arguments) => admin::run(arguments),
     };
