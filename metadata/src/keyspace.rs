@@ -8,7 +8,7 @@
 //! Prefix 0x00 is the Raft host's own (applied log id, membership, running hash, markers).
 //! A prefix once used is never given another meaning.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 pub mod bucket;
 pub mod chunk;
@@ -86,18 +86,17 @@ pub trait KeyKind: Sized {
     /// # Errors
     /// Another row format, or bytes that are no row.
     fn decode_row(value: &Bytes) -> Result<Self::Row, RowError> {
-        use prost::Message as _;
-        match value.first() {
-            Some(&ROW_FORMAT) => Self::Row::decode(value.slice(1..)).map_err(|_| RowError {
-                prefix: Self::PREFIX,
-                reason: "malformed row",
-            }),
-            _ => Err(RowError {
-                prefix: Self::PREFIX,
-                reason: "unknown row format",
-            }),
-        }
+        read_row(Self::PREFIX, value.clone())
     }
+}
+
+/// Reads a row of the kind `prefix`. From [`Bytes`] long fields are shared, not copied.
+fn read_row<R: prost::Message + Default>(prefix: u8, mut value: impl Buf) -> Result<R, RowError> {
+    let refused = |reason| RowError { prefix, reason };
+    if value.try_get_u8() != Ok(ROW_FORMAT) {
+        return Err(refused("unknown row format"));
+    }
+    R::decode(value).map_err(|_| refused("malformed row"))
 }
 
 /// A row that says nothing but that its key is there.

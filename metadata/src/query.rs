@@ -1,7 +1,7 @@
 //! Reading: a query and one view in, an answer out. Pure; the caller made sure that the view is
 //! recent enough (ReadIndex).
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 use cairn_model::limits;
 use cairn_store::{View, prefix_end};
@@ -144,18 +144,36 @@ impl Rows<'_> {
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<(K, K::Row), ApplyError>> + '_ {
         let end = prefix_end(prefix);
-        // A start past the end is an empty range here; an engine may take it for a bug.
-        let empty = match (&from, &end) {
-            (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(end)) => {
-                *from >= end.as_slice()
-            }
-            (Bound::Unbounded, _) | (_, Bound::Included(_) | Bound::Unbounded) => false,
-        };
-        let rows = (!empty).then(|| self.0.scan(from, end.as_ref().map(Vec::as_slice)));
+        let rows =
+            (!is_empty(&from, &end)).then(|| self.0.scan(from, end.as_ref().map(Vec::as_slice)));
         rows.into_iter().flatten().map(|row| {
             let (key, value) = row?;
             Ok((K::decode(&key)?, K::decode_row(&value)?))
         })
+    }
+
+    /// The same rows as they are stored and where they lie, until `see` breaks off.
+    fn visit_from(
+        &self,
+        from: Bound<&[u8]>,
+        prefix: &[u8],
+        see: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ApplyError> {
+        let end = prefix_end(prefix);
+        if is_empty(&from, &end) {
+            return Ok(());
+        }
+        Ok(self.0.visit(from, end.as_ref().map(Vec::as_slice), see)?)
+    }
+}
+
+/// Whether a start lies past the end: an empty range here, which an engine may take for a bug.
+fn is_empty(from: &Bound<&[u8]>, end: &Bound<Vec<u8>>) -> bool {
+    match (from, end) {
+        (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(end)) => {
+            *from >= end.as_slice()
+        }
+        (Bound::Unbounded, _) | (_, Bound::Included(_) | Bound::Unbounded) => false,
     }
 }
 

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use cairn_model::RowVersion;
-use cairn_wire::metadata::{Attributes, Content};
+use cairn_wire::metadata::{Attributes, Checksum, Content};
 
-use super::{KeyKind, read_escaped, read_u64, write_escaped, write_escaped_open};
+use super::{KeyKind, RowError, read_escaped, read_u64, write_escaped, write_escaped_open};
 
 /// One version of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,44 @@ pub struct ObjectRow {
     /// The upload it was completed from (16 bytes), so that a repeated Complete is seen as one.
     #[prost(bytes = "bytes", tag = "6")]
     pub upload: Bytes,
+}
+
+/// What a listing shows of a row: the same fields, decoded without the content.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ListedRow {
+    /// As [`ObjectRow::length`].
+    #[prost(uint64, tag = "1")]
+    pub length: u64,
+    /// As [`ObjectRow::modified_ms`].
+    #[prost(uint64, tag = "2")]
+    pub modified_ms: u64,
+    /// Of [`ObjectRow::attributes`].
+    #[prost(message, optional, tag = "3")]
+    pub attributes: Option<ListedAttributes>,
+}
+
+/// What a listing shows of [`Attributes`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ListedAttributes {
+    /// As [`Attributes::storage_class`].
+    #[prost(string, tag = "3")]
+    pub storage_class: String,
+    /// As [`Attributes::checksums`].
+    #[prost(message, repeated, tag = "4")]
+    pub checksums: Vec<Checksum>,
+    /// As [`Attributes::etag`].
+    #[prost(string, tag = "5")]
+    pub etag: String,
+}
+
+impl ListedRow {
+    /// Of a stored [`ObjectRow`].
+    ///
+    /// # Errors
+    /// As [`KeyKind::decode_row`].
+    pub fn of(value: &[u8]) -> Result<Self, RowError> {
+        super::read_row(ObjectKey::PREFIX, value)
+    }
 }
 
 impl ObjectKey {
@@ -84,5 +122,54 @@ impl KeyKind for ObjectKey {
             key,
             version,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cairn_wire::metadata::{Header, content};
+
+    use super::*;
+
+    #[test]
+    fn a_listing_sees_the_fields_of_the_row() {
+        let checksum = Checksum {
+            algorithm: "crc64nvme".to_owned(),
+            value: Bytes::from_static(b"12345678"),
+            composite: true,
+        };
+        let attributes = Attributes {
+            headers: vec![Header::default()],
+            user_metadata: vec![Header::default()],
+            storage_class: "STANDARD_IA".to_owned(),
+            checksums: vec![checksum.clone()],
+            etag: "e".to_owned(),
+            parts: 3,
+        };
+        let row = ObjectRow {
+            length: 7,
+            modified_ms: 8,
+            attributes: Some(attributes),
+            content: Some(Content {
+                place: Some(content::Place::Inline(Bytes::from_static(b"content"))),
+            }),
+            owner: "o".to_owned(),
+            upload: Bytes::from_static(b"u"),
+        };
+        let value = ObjectKey::encode_row(&row);
+        let listed = ListedRow {
+            length: 7,
+            modified_ms: 8,
+            attributes: Some(ListedAttributes {
+                storage_class: "STANDARD_IA".to_owned(),
+                checksums: vec![checksum],
+                etag: "e".to_owned(),
+            }),
+        };
+        assert_eq!(ListedRow::of(&value), Ok(listed));
+        let cut = value.get(..value.len() - 1).unwrap();
+        assert!(ListedRow::of(cut).is_err());
+        assert!(ListedRow::of(b"").is_err());
+        assert!(ListedRow::of(b"\x02").is_err());
     }
 }

@@ -1,50 +1,145 @@
-//! Listing: one step per key or group, never a scan through a group.
+//! Listing: one look at each row, where it lies, and never a scan through a long group.
 //!
 //! ```text
-//!  after ──seek──> key ──> in a group (prefix .. delimiter)? ── yes ─> common prefix, seek past it
-//!                   ^                                        └─ no ──> the key, seek past its versions
-//!                   └──────────────────────────────────────────────────────────┘
+//!  after ──seek──> row ─┬─ of the last key or group ─> passed over; after a few of them ──seek past it──┐
+//!                   ^   ├─ in a group (prefix .. delimiter) ─> common prefix                            │
+//!                   │   └─ else ─> the key                                                              │
+//!                   └── next ────────────────────────────────────────────────────────────<──────────────┘
 //! ```
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
+use bytes::Bytes;
 use cairn_model::limits;
 use cairn_store::prefix_end;
-use cairn_wire::metadata::{
-    Attributes, BucketsAnswer, ListAnswer, ListBuckets, ListObjects, ListedObject,
-};
+use cairn_wire::metadata::{BucketsAnswer, ListAnswer, ListBuckets, ListObjects, ListedObject};
 
 use super::{QueryError, Rows, page_size};
 use crate::apply::ApplyError;
-use crate::keyspace::KeyKind as _;
 use crate::keyspace::bucket::{BucketKey, BucketNameKey};
-use crate::keyspace::object::{ObjectKey, ObjectRow};
+use crate::keyspace::object::{ListedAttributes, ListedRow, ObjectKey};
+use crate::keyspace::{KeyKind as _, RowError};
+
+/// Rows of a group, or versions of a key, that are passed over one by one before the rest of them is
+/// skipped by a new seek, which costs about as much as looking at so many rows.
+const PASSED_OVER: u32 = 16;
 
 /// One page of a bucket's current objects.
 pub(super) fn objects(rows: &Rows<'_>, query: &ListObjects) -> Result<ListAnswer, QueryError> {
     let limit = page_size(query.limit, limits::LIST_KEYS_MAX);
     let within = ObjectKey::keys_with(query.bucket, &query.prefix);
-    let mut page = ListAnswer::default();
-    if limit == 0 {
-        return Ok(page);
-    }
+    let mut filling = Filling {
+        query,
+        limit,
+        page: ListAnswer::default(),
+        last: Last::None,
+        passed: 0,
+        failed: None,
+    };
     let mut from = start(query, &within);
-    while let Some((key, row)) = seek(rows, &from, &within)? {
-        if page.objects.len() + page.common_prefixes.len() == limit {
-            page.truncated = true;
-            break;
+    while limit > 0 {
+        let mut step = Step::End;
+        rows.visit_from(
+            from.as_ref().map(Vec::as_slice),
+            &within,
+            &mut |key, value| {
+                step = filling.see(key, value);
+                match step {
+                    Step::Next => ControlFlow::Continue(()),
+                    _ => ControlFlow::Break(()),
+                }
+            },
+        )?;
+        if let Some(error) = filling.failed {
+            return Err(ApplyError::from(error).into());
         }
-        if let Some(group) = group_of(&key.key, &query.prefix, &query.delimiter) {
-            from = past(&ObjectKey::keys_with(query.bucket, group));
-            page.next_after = group.to_vec().into();
-            page.common_prefixes.push(page.next_after.clone());
-        } else {
-            from = past(&ObjectKey::versions_of(query.bucket, &key.key));
-            page.next_after = key.key.clone().into();
-            page.objects.push(listed(key, row));
+        match step {
+            Step::Seek(next) => from = next,
+            // The last row was looked at, or the page is full.
+            Step::Next | Step::End => break,
         }
     }
-    Ok(page)
+    Ok(filling.page)
+}
+
+/// What comes after a row.
+enum Step {
+    Next,
+    Seek(Bound<Vec<u8>>),
+    End,
+}
+
+/// What the last entry of a page is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    None,
+    Key,
+    Group,
+}
+
+/// A page as it is filled.
+struct Filling<'a> {
+    query: &'a ListObjects,
+    limit: usize,
+    page: ListAnswer,
+    last: Last,
+    /// Rows passed over since the last entry.
+    passed: u32,
+    failed: Option<RowError>,
+}
+
+impl Filling<'_> {
+    fn see(&mut self, key: &[u8], value: &[u8]) -> Step {
+        match self.take(key, value) {
+            Ok(step) => step,
+            Err(error) => {
+                self.failed = Some(error);
+                Step::End
+            }
+        }
+    }
+
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<Step, RowError> {
+        let key = ObjectKey::decode(key)?.key;
+        let is_seen = match self.last {
+            Last::None => false,
+            Last::Key => self.page.next_after == key,
+            Last::Group => key.starts_with(&self.page.next_after),
+        };
+        if is_seen {
+            return Ok(self.pass_over());
+        }
+        if self.page.objects.len() + self.page.common_prefixes.len() == self.limit {
+            self.page.truncated = true;
+            return Ok(Step::End);
+        }
+        self.passed = 0;
+        if let Some(group) = group_of(&key, &self.query.prefix, &self.query.delimiter) {
+            self.page.next_after = Bytes::copy_from_slice(group);
+            self.page.common_prefixes.push(self.page.next_after.clone());
+            self.last = Last::Group;
+        } else {
+            self.page.next_after = key.into();
+            let row = ListedRow::of(value)?;
+            let key = self.page.next_after.clone();
+            self.page.objects.push(listed(key, row));
+            self.last = Last::Key;
+        }
+        Ok(Step::Next)
+    }
+
+    /// An older version of the last key, or another key of the last group.
+    fn pass_over(&mut self) -> Step {
+        self.passed += 1;
+        if self.passed < PASSED_OVER {
+            return Step::Next;
+        }
+        let (bucket, last) = (self.query.bucket, &self.page.next_after);
+        Step::Seek(past(&match self.last {
+            Last::Group => ObjectKey::keys_with(bucket, last),
+            Last::None | Last::Key => ObjectKey::versions_of(bucket, last),
+        }))
+    }
 }
 
 /// Where a page begins: past `after`, or past its whole group where `after` is a common prefix.
@@ -87,25 +182,14 @@ pub(super) fn past(start: &[u8]) -> Bound<Vec<u8>> {
     }
 }
 
-fn seek(
-    rows: &Rows<'_>,
-    from: &Bound<Vec<u8>>,
-    within: &[u8],
-) -> Result<Option<(ObjectKey, ObjectRow)>, ApplyError> {
-    rows.scan_from::<ObjectKey>(from.as_ref().map(Vec::as_slice), within)
-        .next()
-        .transpose()
-}
-
-fn listed(key: ObjectKey, row: ObjectRow) -> ListedObject {
-    let Attributes {
+fn listed(key: Bytes, row: ListedRow) -> ListedObject {
+    let ListedAttributes {
         etag,
         storage_class,
         checksums,
-        ..
     } = row.attributes.unwrap_or_default();
     ListedObject {
-        key: key.key.into(),
+        key,
         length: row.length,
         modified_ms: row.modified_ms,
         etag,

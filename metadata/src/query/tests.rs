@@ -111,6 +111,49 @@ proptest! {
     }
 }
 
+/// More keys in a group than are passed over one by one, before, between and after other keys.
+#[test]
+fn long_groups_are_skipped_and_short_ones_passed_over() {
+    let mut state = State::with_bucket();
+    let mut keys = BTreeSet::new();
+    for group in ["a/", "b/", "d/", "e/"] {
+        let members = if group < "c" { 40 } else { 3 };
+        keys.extend((0..members).map(|n| format!("{group}{n:02}")));
+    }
+    keys.extend(["aa", "b", "c", "f"].map(str::to_owned));
+    for key in &keys {
+        state.done(put_inline(key, b"x"));
+    }
+    let mut seen = Vec::new();
+    for limit in [1, 2, 3, 1_000] {
+        let (mut after, mut all) = (Bytes::new(), Vec::new());
+        loop {
+            let query = ListObjects {
+                bucket: 1,
+                delimiter: "/".into(),
+                after,
+                limit,
+                ..ListObjects::default()
+            };
+            let page = list(&state, query);
+            let mut items: Vec<Bytes> = page.objects.into_iter().map(|object| object.key).collect();
+            items.extend(page.common_prefixes);
+            items.sort();
+            all.extend(items);
+            after = page.next_after;
+            if !page.truncated {
+                break;
+            }
+        }
+        seen.push(all);
+    }
+    let expected = model(&keys, "", "/");
+    assert_eq!(expected, ["a/", "aa", "b", "b/", "c", "d/", "e/", "f"]);
+    for all in seen {
+        assert_eq!(all, expected);
+    }
+}
+
 #[test]
 fn a_listing_of_nothing_is_empty_and_a_limit_of_zero_too() {
     let mut state = State::with_bucket();

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use fjall::{
     AbstractTree, Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot,
 };
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -201,6 +201,21 @@ impl View for FjallView {
 
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan<'_> {
         Box::new(self.range(from, to).into_iter().flatten().map(row))
+    }
+
+    fn visit(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        see: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        for guard in self.range(from, to).into_iter().flatten() {
+            let (key, value) = guard.into_inner().map_err(engine)?;
+            if see(&key, &value).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn scan_back(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan<'_> {

@@ -26,7 +26,7 @@ pub use memory::MemoryStore;
 pub use sled_engine::SledStore;
 
 use bytes::Bytes;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 /// Longest key in bytes; the shortest is 1.
 pub const KEY_LEN_MAX: usize = u16::MAX as usize;
@@ -95,6 +95,26 @@ pub trait View: Send + Sync {
 
     /// Rows between two bounds in rising order. Lazy: a caller that stops early pays for what it saw.
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan<'_>;
+
+    /// Shows the rows of [`View::scan`] where they lie, until `see` breaks off: for who looks at many
+    /// rows and keeps little of them.
+    ///
+    /// # Errors
+    /// The engine's; terminal.
+    fn visit(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        see: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        for row in self.scan(from, to) {
+            let (key, value) = row?;
+            if see(&key, &value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
 
     /// The same rows in falling order.
     fn scan_back(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan<'_>;

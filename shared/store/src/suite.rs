@@ -46,6 +46,11 @@ macro_rules! check_engine {
             }
 
             #[test]
+            fn a_visit_sees_what_a_scan_gives_and_ends_when_told() {
+                behaviours::visits_are_scans($make().store());
+            }
+
+            #[test]
             fn a_prefix_ends_where_it_should() {
                 behaviours::prefixes_end($make().store());
             }

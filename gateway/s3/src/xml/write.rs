@@ -121,17 +121,64 @@ pub fn is_representable(c: char) -> bool {
 /// has no lawful form for most control characters; AWS writes references too, and a client that
 /// must be safe asks for `encoding-type=url`.
 fn escape_into(out: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\t' | '\n' => out.push(c),
-            '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
-                out.push_str(&format!("&#x{:X};", u32::from(c)));
-            }
-            _ => out.push(c),
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(may_need_escape) {
+        let (plain, marked) = rest.split_at(at);
+        out.push_str(plain);
+        let mut chars = marked.chars();
+        if let Some(c) = chars.next() {
+            escape_char_into(out, c);
         }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+}
+
+/// Whether a byte is, or begins, a character that [`escape_char_into`] may write otherwise: most texts have
+/// none and are copied whole. 0xc2 begins U+0080 to U+00BF, 0xef begins U+F000 to U+FFFF.
+fn may_need_escape(byte: u8) -> bool {
+    matches!(
+        byte,
+        0..=0x1f | b'<' | b'>' | b'&' | b'"' | 0x7f | 0xc2 | 0xef
+    )
+}
+
+fn escape_char_into(out: &mut String, c: char) {
+    match c {
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        '&' => out.push_str("&amp;"),
+        '"' => out.push_str("&quot;"),
+        '\t' | '\n' => out.push(c),
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
+            out.push_str(&format!("&#x{:X};", u32::from(c)));
+        }
+        _ => out.push(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// What is copied whole is what would have been written character by character.
+        #[test]
+        fn a_text_is_escaped_as_its_characters_are(text in "[a-z<>&\"\t\n\r\u{0}-\u{1f}\u{7f}-\u{a5}é\u{efff}-\u{ffff}😀]{0,30}") {
+            let mut by_character = String::new();
+            text.chars().for_each(|c| escape_char_into(&mut by_character, c));
+            let mut whole = String::new();
+            escape_into(&mut whole, &text);
+            prop_assert_eq!(whole, by_character);
+        }
+    }
+
+    #[test]
+    fn what_must_be_escaped_is() {
+        let mut out = String::new();
+        escape_into(&mut out, "a<b>&\"\r\u{85}\u{ffff}é\u{fffd}");
+        assert_eq!(out, "a&lt;b&gt;&amp;&quot;&#xD;&#x85;&#xFFFF;é\u{fffd}");
     }
 }

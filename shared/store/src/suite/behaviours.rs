@@ -4,6 +4,7 @@ use super::{Reopen, rows};
 use crate::{Batch, KEY_LEN_MAX, OrderedStore, prefix_end};
 use bytes::Bytes;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,30 @@ pub(crate) fn batches_are_atomic(store: &dyn OrderedStore) {
         done.store(true, Ordering::Relaxed);
         reader.join().unwrap();
     });
+}
+
+/// A visit sees rows in order until it breaks off, also where it began in the middle.
+pub(crate) fn visits_are_scans(store: &dyn OrderedStore) {
+    commit(store, &[b"a", b"b", b"c", b"d"]);
+    let view = store.view();
+    let seen = |from: Bound<&[u8]>, most: usize| {
+        let mut seen = Vec::new();
+        let mut see = |key: &[u8], value: &[u8]| {
+            assert_eq!(key, value);
+            seen.push(key.to_vec());
+            match seen.len() < most {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        };
+        view.visit(from, Excluded(b"d"), &mut see).unwrap();
+        seen.concat()
+    };
+    assert_eq!(seen(Unbounded, 9), b"abc");
+    assert_eq!(seen(Excluded(b"a"), 9), b"bc");
+    assert_eq!(seen(Included(b"a"), 2), b"ab");
+    assert_eq!(seen(Included(b"d"), 9), b"");
+    assert_eq!(seen(Included(b"e"), 9), b"");
 }
 
 /// Every pair of bounds around five keys, both ways.
