@@ -13,6 +13,7 @@ use cairn_world::Clock;
 use http_body_util::BodyExt;
 
 use crate::data::writer::Source;
+use crate::digesting::{Abreast, Digesting};
 
 const WINDOW: Duration = Duration::from_secs(limits::BODY_RATE_WINDOW_SECS);
 const WINDOW_BYTES_MIN: u64 = limits::BODY_RATE_MIN * limits::BODY_RATE_WINDOW_SECS;
@@ -113,6 +114,7 @@ impl Incoming {
 pub(crate) struct ObjectBody {
     incoming: Incoming,
     upload: Upload,
+    md5: Digesting,
     makes_sha256: bool,
     /// What is left of the frame being decoded, and of the run decoded from it.
     frame: Bytes,
@@ -121,10 +123,16 @@ pub(crate) struct ObjectBody {
 
 impl ObjectBody {
     /// `makes_sha256`: the signature names the SHA-256 of the whole body, so that it is verified.
-    pub(crate) fn new(incoming: Incoming, upload: Upload, makes_sha256: bool) -> Self {
+    pub(crate) fn new(
+        incoming: Incoming,
+        upload: Upload,
+        abreast: &Arc<Abreast>,
+        makes_sha256: bool,
+    ) -> Self {
         Self {
             incoming,
             upload,
+            md5: Digesting::new(abreast),
             makes_sha256,
             frame: Bytes::new(),
             run: Bytes::new(),
@@ -135,6 +143,7 @@ impl ObjectBody {
     async fn run(&mut self) -> Result<Option<Bytes>, S3Error> {
         loop {
             if let Some(run) = self.upload.next(&mut self.frame)? {
+                self.md5.push(std::mem::take(self.upload.md5())).await;
                 return Ok(Some(run));
             }
             match self.incoming.frame().await? {
@@ -173,6 +182,7 @@ impl Source for ObjectBody {
     async fn finish(mut self) -> Result<(Verified, Option<Sha256>), S3Error> {
         // What should not be there any more is digested too, and then counted against the length.
         while self.run().await?.is_some() {}
+        *self.upload.md5() = self.md5.finish().await;
         let verified = self.upload.finish()?;
         let sha256 = verified.sha256().map(Sha256);
         Ok((verified, sha256))

@@ -17,6 +17,7 @@ use crate::data::DataPath;
 use crate::data::nodes::Nodes;
 use crate::data::session::Sessions;
 use crate::data::view::Views;
+use crate::digesting::Abreast;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) path: Arc<DataPath>,
+    /// Where uploads have their MD5 made.
+    pub(crate) abreast: Arc<Abreast>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) users: Users,
     pub(crate) metrics: Metrics,
@@ -67,6 +70,7 @@ impl Gateway {
             hosts: Hosts::new(settings.domains.iter().map(String::as_str)),
             users: Users::new(metadata, Arc::clone(&clock), &settings.region),
             path: Arc::new(path),
+            abreast: Arc::default(),
             sessions: Arc::new(sessions),
             metrics: Metrics::new(Arc::new(Registry::new())),
             uploads: Semaphore::new(limits::UPLOADS_MAX),

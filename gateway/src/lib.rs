@@ -16,6 +16,7 @@ mod app;
 mod body;
 mod cas;
 mod data;
+mod digesting;
 mod error;
 mod gateway;
 mod health;

@@ -12,9 +12,10 @@
 
 mod algorithm;
 mod expect;
+pub mod md5;
 mod multipart;
 
-use md5::Md5;
+use bytes::Bytes;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
@@ -22,15 +23,19 @@ pub use algorithm::{Algorithm, Checksum, ChecksumType, ObjectChecksum};
 pub use expect::Expect;
 pub use multipart::{MultipartChecksum, multipart_etag};
 
+use self::md5::Owed;
 use crate::chunked::Trailers;
 use crate::error::{Code, S3Error};
+
+/// Bytes of a body that are kept until their MD5 is made.
+pub const OWED_MAX: usize = 512 << 10;
 
 /// Running digests of one body.
 #[derive(Clone, Debug)]
 pub struct Digests {
     expect: Expect,
     length: u64,
-    md5: Md5,
+    md5: Owed,
     /// One of each wanted algorithm. SHA-256 serves signature and checksum alike.
     checksums: Vec<Hasher>,
 }
@@ -60,18 +65,38 @@ impl Digests {
         Self {
             expect,
             length: 0,
-            md5: Md5::new(),
+            md5: Owed::new(),
             checksums,
         }
     }
 
     /// Adds the next bytes of the body.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.length += bytes.len() as u64;
         self.md5.update(bytes);
+        self.add(bytes);
+    }
+
+    /// The same, but the MD5 of it is owed: [`Digests::md5`] gives it away to be made beside others. Up to
+    /// [`OWED_MAX`] bytes are kept for it.
+    pub fn update_later(&mut self, run: Bytes) {
+        self.add(&run);
+        if self.md5.len() + run.len() > OWED_MAX {
+            self.md5.add_all();
+        }
+        self.md5.push(run);
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
         for hasher in &mut self.checksums {
             hasher.update(bytes);
         }
+    }
+
+    /// The MD5 so far. Whoever takes it puts it back, with the same bytes added or owed: else
+    /// [`Digests::finish`] refuses.
+    pub fn md5(&mut self) -> &mut Owed {
+        &mut self.md5
     }
 
     /// Bytes added so far.
@@ -83,10 +108,13 @@ impl Digests {
     /// Compares with what the client said.
     ///
     /// # Errors
-    /// `BadDigest` for MD5 and checksums, `XAmzContentSHA256Mismatch`, `MalformedTrailerError` for
+    /// `InternalError` where the MD5 was taken and not put back; `BadDigest` for MD5 and checksums, `XAmzContentSHA256Mismatch`, `MalformedTrailerError` for
     /// trailers that were not announced or did not come.
     pub fn finish(self, trailers: &Trailers) -> Result<Verified, S3Error> {
-        let md5: [u8; 16] = self.md5.finalize().into();
+        if self.md5.total() != self.length {
+            return Err(S3Error::new(Code::InternalError));
+        }
+        let md5 = self.md5.finish();
         let sums: Vec<Checksum> = self.checksums.into_iter().map(Hasher::finish).collect();
         let of = |algorithm| sums.iter().find(|sum| sum.algorithm() == algorithm);
         self.expect.check_sha256(of(Algorithm::Sha256))?;

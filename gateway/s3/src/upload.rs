@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use cairn_model::limits::PUT_LEN_MAX;
 
 use crate::chunked::{Decoder, Trailers};
+use crate::digest::md5::Owed;
 use crate::digest::{Digests, Expect, MultipartChecksum, Verified};
 use crate::error::{Code, S3Error};
 use crate::head::Head;
@@ -96,9 +97,14 @@ impl Upload {
             }
         };
         if let Some(run) = &run {
-            self.digests.update(run);
+            self.digests.update_later(run.clone());
         }
         Ok(run)
+    }
+
+    /// The MD5 of the body so far: see [`Digests::md5`].
+    pub fn md5(&mut self) -> &mut Owed {
+        self.digests.md5()
     }
 
     /// The proof that the body was whole and right.

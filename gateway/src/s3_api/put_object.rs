@@ -42,8 +42,9 @@ pub(super) async fn store(
     body: Incoming,
     upload: Upload,
 ) -> Result<(Entered, Written, Verified), S3Error> {
-    let source = ObjectBody::new(body, upload, call.signs_sha256());
     let path = &call.gateway.path;
+    let abreast = &call.gateway.abreast;
+    let source = ObjectBody::new(body, upload, abreast, call.signs_sha256());
     let stored = writer::write(path, session, call.bucket()?, source).await;
     let (mut session, written, verified) = stored.map_err(error::of_write)?;
     if planted(Bug::IncarnationOfClosedSession) {

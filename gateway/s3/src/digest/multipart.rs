@@ -1,8 +1,6 @@
 //! Checksums and ETags of multipart objects.
 
-use md5::Md5;
-use sha2::Digest;
-
+use super::md5::Md5;
 use super::{Algorithm, Checksum, ChecksumType, Hasher, ObjectChecksum};
 use crate::error::{Code, S3Error};
 
@@ -133,5 +131,5 @@ pub fn multipart_etag(parts: &[[u8; 16]]) -> String {
     for part in parts {
         md5.update(part);
     }
-    format!("{}-{}", hex::encode(md5.finalize()), parts.len())
+    format!("{}-{}", hex::encode(md5.finish()), parts.len())
 }

@@ -38,6 +38,44 @@ const HELLO: [(Algorithm, &str); 5] = [
     ),
 ];
 
+/// Runs owed to the MD5 are digested whoever makes it; what was taken and not put back proves nothing.
+#[test]
+fn an_md5_that_was_not_put_back_is_no_proof() {
+    let fill = || {
+        let mut digests = Digests::new(expect(&[]).unwrap());
+        digests.update_later(Bytes::from_static(b"hel"));
+        digests.update_later(Bytes::from_static(b"lo"));
+        digests
+    };
+    let hello = fill().finish(&Trailers::default()).unwrap();
+    assert_eq!(hello, digest(expect(&[]).unwrap(), b"hello").unwrap());
+    let mut given_back = fill();
+    let mut owed = [std::mem::take(given_back.md5())];
+    md5::advance(&mut owed, 0);
+    let [owed] = owed;
+    *given_back.md5() = owed;
+    assert_eq!(given_back.finish(&Trailers::default()).unwrap(), hello);
+    let mut taken = fill();
+    drop(std::mem::take(taken.md5()));
+    assert_eq!(
+        taken.finish(&Trailers::default()).unwrap_err().code(),
+        Code::InternalError
+    );
+}
+
+#[test]
+fn what_is_owed_is_bounded() {
+    let mut digests = Digests::new(expect(&[]).unwrap());
+    let run = Bytes::from(vec![7; OWED_MAX / 3]);
+    for _ in 0..20 {
+        digests.update_later(run.clone());
+        assert!(digests.md5().len() <= OWED_MAX);
+    }
+    let whole = vec![7; OWED_MAX / 3 * 20];
+    let verified = digests.finish(&Trailers::default()).unwrap();
+    assert_eq!(verified.md5(), <[u8; 16]>::from(::md5::Md5::digest(&whole)));
+}
+
 #[test]
 fn every_algorithm_is_computed_and_compared() {
     for (algorithm, value) in HELLO {
@@ -227,7 +265,7 @@ fn parts_of_another_algorithm_do_not_combine() {
 
 #[test]
 fn a_multipart_etag_is_the_md5_of_md5s() {
-    let md5 = |body: &[u8]| -> [u8; 16] { Md5::digest(body).into() };
+    let md5 = |body: &[u8]| -> [u8; 16] { ::md5::Md5::digest(body).into() };
     assert_eq!(
         multipart_etag(&[md5(b"hello")]),
         format!("{}-1", hex::encode(md5(&md5(b"hello"))))
@@ -283,7 +321,7 @@ proptest! {
         body.chunks(cut).for_each(|piece| digests.update(piece));
         let verified = digests.finish(&Trailers::default()).unwrap();
         prop_assert_eq!(verified.checksum(), &sum);
-        prop_assert_eq!(verified.md5(), <[u8; 16]>::from(Md5::digest(&body)));
+        prop_assert_eq!(verified.md5(), <[u8; 16]>::from(::md5::Md5::digest(&body)));
     }
 }
 
