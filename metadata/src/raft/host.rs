@@ -237,7 +237,9 @@ impl RaftHost {
     /// # Errors
     /// See [`ReadError`].
     pub async fn read(&self) -> Result<Box<dyn View>, ReadError> {
-        self.inner.reads.confirm().await?;
+        if !self.leads_alone() {
+            self.inner.reads.confirm().await?;
+        }
         if self.is_halted() {
             return Err(ReadError::Stopped);
         }
@@ -272,6 +274,24 @@ impl RaftHost {
             || metrics
                 .last_applied
                 .is_some_and(|id| id.leader_id == metrics.vote.leader_id)
+    }
+
+    /// Whether this node is the leader and the only voter, and has applied an entry of its own term.
+    ///
+    /// Then what is applied here is everything that was ever acknowledged: by itself, since it acknowledges
+    /// what it has applied; by others before it, since that lies below its own entry. Nobody else can lead
+    /// before this node has committed a change of members with its own vote, and it shows that change here
+    /// as soon as it has appended it (openraft's metrics hold the effective membership, not the committed
+    /// one).
+    fn leads_alone(&self) -> bool {
+        use openraft::async_runtime::watch::WatchReceiver;
+        let watch = self.inner.raft.metrics();
+        let metrics = watch.borrow_watched();
+        let own = self.inner.settings.node_id;
+        metrics.running_state.is_ok()
+            && metrics.state == ServerState::Leader
+            && (metrics.last_applied).is_some_and(|id| id.leader_id == metrics.vote.leader_id)
+            && metrics.membership_config.voter_ids().all(|id| id == own)
     }
 
     /// Waits until [`RaftHost::is_ready`], no longer where the node has failed; whether it is.

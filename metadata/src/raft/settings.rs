@@ -105,7 +105,7 @@ impl RaftSettings {
             sync_entries: 20_000,
             sync_after: Duration::from_secs(30),
             snapshot_entries: 100_000,
-            snapshot_segments: 3,
+            snapshot_segments: 8,
             log_kept: 5_000,
             heartbeat: Duration::from_millis(200),
             election: (Duration::from_millis(800), Duration::from_millis(1_600)),
