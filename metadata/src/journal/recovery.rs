@@ -91,7 +91,7 @@ pub(super) fn recover(
         sealed: false,
         short_of_space: false,
     };
-    // Nothing may build on the last group before it is durable: the seal's sync covers it too.
+    // It says of the last group what is so by now: proven by what stands after it, or written again.
     writer.seal()?;
     writer.durable_oldest = writer.runs.oldest(lap);
     Ok((writer, index))
@@ -99,6 +99,9 @@ pub(super) fn recover(
 
 /// Writes the group from `place` to `end` again, as it was read. Its sync may have failed, and what is
 /// read now come from a cache that counts as clean since then: no later sync would write it out.
+///
+/// It has a sync of its own. The seal that follows says that this group is durable: one that shared a failed
+/// sync with it could be read by the next start, which would believe it.
 fn write_again(segments: &Segments, place: Place, end: u64) -> std::io::Result<()> {
     let gone = || std::io::Error::new(std::io::ErrorKind::NotFound, "segment is gone");
     let segment = segments.get(place.file).ok_or_else(gone)?;
@@ -112,7 +115,8 @@ fn write_again(segments: &Segments, place: Place, end: u64) -> std::io::Result<(
     ) {
         return Err(std::io::Error::other("it cannot be read any more"));
     }
-    segment.file.write_at(buf.as_slice(), place.offset)
+    segment.file.write_at(buf.as_slice(), place.offset)?;
+    segment.file.sync()
 }
 
 /// Whether any group but the very first was ever written: then an unfinished identity lies.

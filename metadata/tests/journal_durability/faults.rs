@@ -74,6 +74,43 @@ fn what_a_start_finds_after_a_failed_sync_is_durable_before_anything_builds_on_i
     }
 }
 
+/// The same where starts fail too before one succeeds: a seal whose own sync failed proves nothing about the
+/// group before it (simulated cluster, seed 3132).
+#[test]
+fn what_failed_starts_leave_is_durable_before_anything_builds_on_it() {
+    for seed in 0..120 {
+        let mut disk = SimDisk::new(seed);
+        let journal = open(&disk).unwrap();
+        let mut workload = Workload::new(seed);
+        let nth = 1 + seed % 6;
+        disk.inject(Fault::new(FaultOn::Sync).named("segment-").nth(nth));
+        for _ in 0..20 {
+            let _ = run(&journal, &workload.next());
+        }
+        drop(journal);
+        for start in 0..1 + seed % 3 {
+            disk = disk.after_kill();
+            let nth = 1 + (seed / 3 + start) % 3;
+            disk.inject(Fault::new(FaultOn::Sync).named("segment-").nth(nth));
+            // It may have no more syncs than that, and then it succeeds.
+            drop(open(&disk));
+        }
+        let disk = disk.after_kill();
+        disk.clear_faults();
+        let journal = open(&disk).unwrap();
+        let mut acknowledged = Content::of(&journal);
+        let mut workload = Workload::going_on(&acknowledged, seed);
+        for _ in 0..3 {
+            let change = workload.next();
+            run(&journal, &change).unwrap();
+            acknowledged.apply(&change);
+        }
+        let boot = disk.after_crash(seed);
+        let journal = open(&boot).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert_eq!(Content::of(&journal), acknowledged, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_disk_that_cannot_be_read_refuses_or_shows_everything() {
     let disk = SimDisk::new(3);
