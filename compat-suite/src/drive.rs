@@ -2,16 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use cairn_compat_suite::clients::peer::Peer;
+use cairn_compat_suite::clients::peer::{self, Peer};
 use cairn_compat_suite::clients::{Bench, Order, Outcome, Row, rows};
 
 /// What the command is given.
 pub(crate) const USAGE: &str = "usage: cairn-compat-suite clients --tools DIR --sources DIR \
-     --rust-sdks FILE --out DIR [--peer moto] [--only CLIENT,CLIENT] (the endpoint and its keys: \
+     --rust-sdks FILE --out DIR [--peer moto|garage] [--only CLIENT,CLIENT] (the endpoint and its keys: \
      CAIRN_ENDPOINT, CAIRN_ACCESS_KEY, CAIRN_SECRET_KEY; a peer is started and stopped)";
-
-/// What a peer is asked with: none of them minds who asks.
-const PEER_KEYS: (&str, &str) = ("cairntestaccess", "cairn-test-secret-0123456789");
 
 /// Runs the clients, writes `OUT/<subject>.tsv` and gives what to say.
 ///
@@ -23,15 +20,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<String, String> {
         .map_err(|why| format!("{why}\n{USAGE}"))?;
     let peer = given
         .peer
-        .then(|| Peer::moto(&given.bench.tools))
+        .as_deref()
+        .map(|name| Peer::named(name, &given.bench.tools))
         .transpose()?;
-    let subject = if given.peer { "moto" } else { "cairn" };
+    let subject = given.peer.as_deref().unwrap_or("cairn");
     let variable = |name: &str| std::env::var(name).map_err(|why| format!("{name}: {why}"));
     let (endpoint, access_key, secret_key) = match &peer {
         Some(peer) => (
             peer.endpoint.clone(),
-            PEER_KEYS.0.to_owned(),
-            PEER_KEYS.1.to_owned(),
+            peer::KEYS.0.to_owned(),
+            peer::KEYS.1.to_owned(),
         ),
         None => (
             variable("CAIRN_ENDPOINT")?,
@@ -81,7 +79,7 @@ fn told(found: &[Row]) -> String {
 struct Given {
     bench: Bench,
     out: PathBuf,
-    peer: bool,
+    peer: Option<String>,
     only: Vec<String>,
 }
 
@@ -110,7 +108,7 @@ impl Given {
 
     fn parse(arguments: &[String]) -> Result<Self, String> {
         let (mut tools, mut sources, mut sdks, mut out) = (None, None, None, None);
-        let (mut peer, mut only) = (false, Vec::new());
+        let (mut peer, mut only) = (None, Vec::new());
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
             let value = rest.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -119,7 +117,7 @@ impl Given {
                 "--sources" => sources = Some(value),
                 "--rust-sdks" => sdks = Some(value),
                 "--out" => out = Some(value),
-                "--peer" if value == "moto" => peer = true,
+                "--peer" if peer::NAMES.contains(&value.as_str()) => peer = Some(value.clone()),
                 "--only" => only = value.split(',').map(str::to_owned).collect(),
                 _ => return Err(format!("unknown option {name} {value}")),
             }
@@ -156,10 +154,13 @@ mod tests {
     #[test]
     fn reads_its_command_line_and_refuses_others() {
         let whole = "--tools t --sources s --rust-sdks r --out o";
-        let read = given(&format!("{whole} --peer moto --only a,b")).unwrap();
-        assert_eq!((read.peer, read.only.len()), (true, 2));
+        for name in peer::NAMES {
+            let read = given(&format!("{whole} --peer {name} --only a,b")).unwrap();
+            assert_eq!((read.peer.as_deref(), read.only.len()), (Some(name), 2));
+        }
+        let read = given(whole).unwrap();
         assert_eq!(read.bench.rust_sdks, Path::new("r"));
-        assert!(!given(whole).unwrap().peer);
+        assert!(read.peer.is_none());
         for line in [
             "",
             "--tools t",

@@ -8,19 +8,19 @@
 
 use std::path::{Path, PathBuf};
 
-use cairn_compat_suite::clients::{Row, drift, rows};
+use cairn_compat_suite::clients::{Row, drift, peer, rows};
 use cairn_compat_suite::report::{Clients, List, Reasons, Report, Run};
 
 /// What the command is given.
 pub(crate) const USAGE: &str =
     "usage: cairn-compat-suite results --root DIR [--fresh SUBJECT=FILE.tsv] [--accept yes]";
 
-const PEERS: [&str; 2] = ["moto", "garage"];
 const BEGIN: &str = "<!-- compat:begin -->\n";
 const END: &str = "<!-- compat:end -->";
 const HEAD: &str = "# What works with Cairn\n\n\
     Written by `cargo xtask clients --accept` from `results/` and `reasons.toml`; not by hand. `cargo xtask test` \
-    runs it all again, and fails where something ends otherwise than it stands here.\n\n";
+    runs it all again, with Garage if it is told `--long`, and fails where something ends otherwise than it stands \
+    here.\n\n";
 
 /// What was found: lines to print, and the counts.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -107,6 +107,11 @@ impl Given {
         self.root.join("compat-suite/results").join(name)
     }
 
+    fn reasons(&self) -> Result<Reasons, String> {
+        let text = read(&self.root.join("compat-suite/reasons.toml"))?;
+        Reasons::parse(&text).map_err(|why| format!("reasons.toml: {why}"))
+    }
+
     /// Committed rows; none where there is no such file.
     fn committed(&self, subject: &str) -> Result<Vec<Row>, String> {
         let file = self.results(&format!("{subject}.tsv"));
@@ -119,6 +124,7 @@ impl Given {
     fn judge(&self, subject: &str, file: &Path, verdict: &mut Verdict) -> Result<(), String> {
         let committed = self.committed(subject)?;
         let fresh = rows::read(&read(file)?).map_err(|why| format!("{}: {why}", file.display()))?;
+        let fresh = self.reasons()?.steadied(subject, fresh);
         let drift = drift::between(&committed, &fresh);
         for absent in &drift.absent {
             verdict.lines.push(format!("skipped: {subject}: {absent}"));
@@ -142,11 +148,8 @@ impl Given {
 
     /// Each file that is written from the results, with its text; or why none can be.
     fn pages(&self) -> Result<Pages, String> {
-        let reasons = self.root.join("compat-suite/reasons.toml");
-        let read_reasons =
-            || Reasons::parse(&read(&reasons)?).map_err(|why| format!("reasons.toml: {why}"));
         let mut peers = Vec::new();
-        for peer in PEERS {
+        for peer in peer::NAMES {
             let rows = self.committed(peer)?;
             if !rows.is_empty() {
                 peers.push((peer.to_owned(), rows));
@@ -156,8 +159,8 @@ impl Given {
             cairn: self.committed("cairn")?,
             peers,
         };
-        let public = self.public_suite(read_reasons()?)?;
-        let (ours, theirs) = (clients.page(&read_reasons()?), public.section());
+        let public = self.public_suite(self.reasons()?)?;
+        let (ours, theirs) = (clients.page(&self.reasons()?), public.section());
         let (ours, theirs) = match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => (ours, theirs),
             (ours, theirs) => {
@@ -365,6 +368,38 @@ mod tests {
             page.contains(part) && page.contains("| curl | 1.2 | 1 of 1 | 0 of 1 |"),
             "{page}"
         );
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn what_is_unsteady_on_a_peer_is_left_out_and_said() {
+        let root = tree("unsteady");
+        results(&root, "--accept yes");
+        let left = "[[unsteady]]\nname = \"garage\"\nwhy = \"Its order is random.\"\ncases = [\"PutObject/one\"]\n";
+        std::fs::write(root.join("compat-suite/reasons.toml"), left).unwrap();
+        let file = root.join("garage.tsv");
+        let more = format!("--fresh garage={}", file.display());
+        for outcome in [Outcome::Failed, Outcome::Passed] {
+            std::fs::write(&file, rows::write(&[row("one", outcome)])).unwrap();
+            assert_eq!(results(&root, &format!("{more} --accept yes")).failed, 0);
+        }
+        assert_eq!(results(&root, &more).failed, 0);
+        let page = read(&root.join("compat-suite/REPORT.md")).unwrap();
+        let part = "## Beside garage\n\nNo case ends otherwise.\n\n\
+                    Left out: Its order is random.\n\n- `curl: PutObject/one`\n";
+        assert!(page.contains(part), "{page}");
+        let kept = read(&root.join("compat-suite/results/garage.tsv")).unwrap();
+        assert!(
+            kept.contains("one\tskipped\tIts order is random.\n"),
+            "{kept}"
+        );
+        std::fs::write(
+            root.join("compat-suite/reasons.toml"),
+            left.replace("one", "two"),
+        )
+        .unwrap();
+        let lines = results(&root, "").lines;
+        assert!(lines[0].contains("is no case of garage"), "{lines:?}");
         std::fs::remove_dir_all(root).unwrap();
     }
 

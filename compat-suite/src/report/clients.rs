@@ -34,12 +34,31 @@ fn told((passed, ran): Score) -> String {
 }
 
 /// `client: operation/case`, as reasons name it.
-fn full_name(row: &Row) -> String {
+pub(super) fn full_name(row: &Row) -> String {
     format!("{}: {}", row.client, row.name())
 }
 
 fn is_client(row: &&Row) -> bool {
     row.client != OWN_CASES && row.client != SURVEY
+}
+
+/// What is not compared with a peer because it ends there now so, now otherwise.
+fn left_out(peer: &str, rows: &[Row], reasons: &Reasons) -> String {
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for row in rows {
+        let name = full_name(row);
+        if let Some(why) = reasons.of_unsteady(peer, &name) {
+            groups.entry(why).or_default().push(name);
+        }
+    }
+    let mut text = String::new();
+    for (why, names) in groups {
+        text.push_str(&format!("\nLeft out: {why}\n\n"));
+        names
+            .iter()
+            .for_each(|name| text.push_str(&format!("- `{name}`\n")));
+    }
+    text
 }
 
 impl Clients {
@@ -87,9 +106,11 @@ impl Clients {
         for (peer, rows) in &self.peers {
             page.push_str(&format!("\n## Beside {peer}\n\n"));
             page.push_str(&self.beside(peer, rows, reasons, &mut wrong));
+            page.push_str(&left_out(peer, rows, reasons));
         }
         page.push_str("\n## What is not built\n\n");
         page.push_str(&self.unbuilt());
+        wrong.extend(reasons.left_out_in_vain(&self.peers));
         wrong.extend(reasons.idle(&self.explained(), &self.peers_differences()));
         if wrong.is_empty() {
             Ok(page)

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::Run;
+use super::clients::full_name;
+use crate::clients::{Outcome, Row};
 
 /// All reasons.
 #[derive(Debug, Default, Deserialize)]
@@ -18,6 +20,9 @@ pub struct Reasons {
     /// Of what ends otherwise on another server.
     #[serde(default)]
     peer: Vec<PeerReason>,
+    /// Of what ends on another server now so, now otherwise.
+    #[serde(default)]
+    unsteady: Vec<PeerReason>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,6 +81,40 @@ impl Reasons {
     pub(super) fn of_peer(&self, peer: &str, name: &str) -> Option<&str> {
         let reason = self.peer.iter().find(|reason| reason.fits(peer, name));
         reason.map(|reason| reason.why.as_str())
+    }
+
+    /// Why a case is left out on a peer.
+    pub(super) fn of_unsteady(&self, peer: &str, name: &str) -> Option<&str> {
+        let reason = self.unsteady.iter().find(|reason| reason.fits(peer, name));
+        reason.map(|reason| reason.why.as_str())
+    }
+
+    /// The rows of a peer without what it ends now so, now otherwise: that is skipped, with why.
+    #[must_use]
+    pub fn steadied(&self, peer: &str, rows: Vec<Row>) -> Vec<Row> {
+        let steadied = |row: Row| match self.of_unsteady(peer, &full_name(&row)) {
+            Some(why) => Row {
+                outcome: Outcome::Skipped,
+                why: why.to_owned(),
+                ..row
+            },
+            None => row,
+        };
+        rows.into_iter().map(steadied).collect()
+    }
+
+    /// Cases that are left out on a peer that has none such.
+    pub(super) fn left_out_in_vain(&self, peers: &[(String, Vec<Row>)]) -> Vec<String> {
+        let mut vain = Vec::new();
+        for (peer, rows) in peers {
+            let names: Vec<String> = rows.iter().map(full_name).collect();
+            let parts = self.unsteady.iter().filter(|reason| reason.name == *peer);
+            let unused = parts
+                .flat_map(|reason| &reason.cases)
+                .filter(|part| !names.iter().any(|name| name.contains(part.as_str())));
+            vain.extend(unused.map(|part| format!("{part} is left out and is no case of {peer}")));
+        }
+        vain
     }
 
     /// Reasons for clients and peers that explain nothing: of cases that `failed`, and of those
