@@ -17,7 +17,7 @@ use cairn_s3::digest::OWED_MAX;
 use cairn_s3::digest::md5::{self, Owed};
 
 /// Bytes owed that begin a turn.
-const PIECE: usize = OWED_MAX / 2;
+const PIECE: usize = OWED_MAX / 4;
 /// Bytes owed that are taken into the turn of another.
 const WORTH: usize = 32 << 10;
 /// Bodies in one turn: as many as the widest vectors have lanes.
@@ -87,11 +87,11 @@ impl Digesting {
         };
         if owes >= OWED_MAX {
             let _turn = self.abreast.turn.lock().await;
-            self.abreast.make_turn(self.number);
+            self.abreast.make_turn(self.number, OWED_MAX / 2);
         } else if owes >= PIECE
             && let Ok(_turn) = self.abreast.turn.try_lock()
         {
-            self.abreast.make_turn(self.number);
+            self.abreast.make_turn(self.number, OWED_MAX);
         }
     }
 
@@ -107,7 +107,7 @@ impl Digesting {
         };
         if owes >= WORTH {
             let _turn = self.abreast.turn.lock().await;
-            self.abreast.make_turn(self.number);
+            self.abreast.make_turn(self.number, OWED_MAX);
         }
         std::mem::take(&mut lock(&self.debt).owed)
     }
@@ -120,8 +120,9 @@ impl Drop for Digesting {
 }
 
 impl Abreast {
-    /// A turn for one body and whoever else owes something. The caller holds `turn`.
-    fn make_turn(&self, first: u64) {
+    /// A turn for one body and whoever else owes something; what would be made alone may stay owed. The
+    /// caller holds `turn`.
+    fn make_turn(&self, first: u64, may_stay: usize) {
         let mut taken = Vec::with_capacity(TURN_MAX);
         let mut all = Vec::with_capacity(TURN_MAX);
         let bodies = lock(&self.bodies);
@@ -140,7 +141,7 @@ impl Abreast {
             }
         }
         drop(bodies);
-        md5::advance(&mut all, PIECE);
+        md5::advance(&mut all, may_stay);
         for (body, owed) in taken.iter().zip(all) {
             let mut debt = lock(body);
             let later = std::mem::replace(&mut debt.owed, owed);

@@ -28,7 +28,7 @@ use crate::chunked::Trailers;
 use crate::error::{Code, S3Error};
 
 /// Bytes of a body that are kept until their MD5 is made.
-pub const OWED_MAX: usize = 512 << 10;
+pub const OWED_MAX: usize = 1 << 20;
 
 /// Running digests of one body.
 #[derive(Clone, Debug)]

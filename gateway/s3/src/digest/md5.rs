@@ -193,6 +193,20 @@ impl Owed {
         self.length = 0;
     }
 
+    /// Adds what is owed, alone, until no more than so many bytes are.
+    fn add_down_to(&mut self, may_stay: usize) {
+        while self.length > may_stay
+            && let Some(mut run) = self.runs.pop_front()
+        {
+            let now = run.split_to(run.len().min(self.length - may_stay));
+            self.md5.update(&now);
+            self.length -= now.len();
+            if !run.is_empty() {
+                self.runs.push_front(run);
+            }
+        }
+    }
+
     /// Whole blocks that come next, after what lies before them has been added; empty where nothing is
     /// owed any more.
     fn blocks(&mut self) -> Bytes {
@@ -263,9 +277,7 @@ pub fn advance(all: &mut [Owed], may_stay: usize) {
         }
     }
     for (owed, _) in at_work {
-        if owed.len() > may_stay {
-            owed.add_all();
-        }
+        owed.add_down_to(may_stay);
     }
 }
 
