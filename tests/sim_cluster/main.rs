@@ -60,14 +60,19 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    seeded::begin(options.seed);
-    if let Some(filter) = &options.log {
-        tracing_subscriber::fmt()
-            .with_env_filter(filter.as_str())
-            .without_time()
-            .with_ansi(false)
-            .init();
+    if let Some(filter) = options.log.clone() {
+        // On a thread of its own and before the seed: the filter has hash maps, and this thread's next map
+        // would have other keys, and so the run another order, than without a log.
+        let shown = std::thread::spawn(move || {
+            tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .without_time()
+                .with_ansi(false)
+                .init();
+        });
+        shown.join().unwrap();
     }
+    seeded::begin(options.seed);
     if let Some(bug) = options.plant {
         cairn_world::planted::plant(bug);
     }
