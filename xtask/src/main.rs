@@ -4,6 +4,7 @@
 //! cargo xtask check          fmt, clippy and the rules of the house; never writes a source file
 //! cargo xtask clients        installs the real S3 clients that the tests drive, as `test` does
 //! cargo xtask clients --accept   drives them, and writes results, REPORT.md and README's table
+//! cargo xtask guard --accept what a few requests cost now is what they may cost
 //! cargo xtask sim ...        seeds of the simulated cluster, see `sim`
 //! cargo xtask test [--long]  check, then every test there is; last line `N passed, N failed, N skipped`
 //!
@@ -24,7 +25,8 @@ use std::process::ExitCode;
 
 use repository::Repository;
 
-const USAGE: &str = "usage: cargo xtask check | clients [--accept] | sim ... | test [--long]";
+const USAGE: &str =
+    "usage: cargo xtask check | clients [--accept] | guard --accept | sim ... | test [--long]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["check"] => check::run(&repository),
         ["clients"] => test::install_clients(&repository),
         ["clients", "--accept"] => test::accept_clients(&repository),
+        ["guard", "--accept"] => test::accept_guard(&repository),
         ["sim", words @ ..] => sim::run(&repository, words),
         ["test"] => test::run(&repository, test::Length::Short),
         ["test", "--long"] => test::run(&repository, test::Length::Long),

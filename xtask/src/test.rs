@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that can fail, in one command, counted.
 //!
 //! ```text
-//! check ─ build ─ clients ─ tests ─ simulation ─ doc tests ─ compat-suite ─ public suite ─► N passed, …
+//! check ─ build ─ clients ─ tests ─ simulation ─ doc tests ─ compat-suite ─ public suite ─ guard ─► N passed, …
 //!                   │         │                                    │
 //!                   │         │                                    └ real clients, here and against moto
 //!                   │         └ a test that cannot run here writes why into CAIRN_SKIP_LOG
@@ -14,6 +14,7 @@
 mod clients;
 mod compat;
 mod doc_tests;
+mod guard;
 mod public_suite;
 mod skips;
 mod tally;
@@ -91,7 +92,7 @@ impl<'r> Bench<'r> {
 /// A stage's name and its work.
 type Stage = (&'static str, fn(&Bench<'_>) -> Tally);
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     ("check", checked),
     ("build", built),
     ("clients", clients::install),
@@ -100,6 +101,7 @@ const STAGES: [Stage; 8] = [
     ("doc tests", doc_tests::run),
     ("compat-suite", compat::run),
     ("public suite", public_suite::run),
+    ("guard", guard::run),
 ];
 
 /// Runs every stage; the last line printed is the sum. True where something ran and nothing failed.
@@ -145,6 +147,14 @@ pub(crate) fn accept_clients(repository: &Repository) -> bool {
     };
     let installed = clients::problems(&bench).is_empty();
     installed && built(&bench).failed == 0 && compat::accept(&bench).failed == 0
+}
+
+/// Measures what a few requests cost, and writes it down as what is so.
+pub(crate) fn accept_guard(repository: &Repository) -> bool {
+    let Some(bench) = Bench::new(repository, Length::Short) else {
+        return false;
+    };
+    built(&bench).failed == 0 && guard::accept(&bench)
 }
 
 fn target_folder(repository: &Repository) -> Result<PathBuf, String> {

@@ -72,7 +72,12 @@ pub(crate) struct BenchArgs {
     #[arg(long)]
     pub(crate) signed: bool,
     /// Processes of the server, where they run here: their processor time and memory are shown.
-    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "PID",
+        value_delimiter = ',',
+        env = "CAIRN_SERVER_PID"
+    )]
     pub(crate) server_pid: Vec<u32>,
     /// Leave the objects; a later run with the same size and number finds them.
     #[arg(long)]

@@ -1,12 +1,13 @@
 //! Starts a fresh server, runs a command against it, and stops it.
 //!
 //! `with-server [--directories N] [--bootstrap FILE] -- COMMAND ARGUMENTS…`; the command finds
-//! `CAIRN_ENDPOINT`, `CAIRN_ACCESS_KEY` and `CAIRN_SECRET_KEY` in its environment, and an argument
+//! `CAIRN_ENDPOINT`, `CAIRN_ACCESS_KEY` and `CAIRN_SECRET_KEY` in its environment, what `cairn bench` reads
+//! beside them (`CAIRN_ROOT_*`, `CAIRN_SERVER_PID`), and an argument
 //! `{address}` becomes the server's `host:port`. The exit code is the command's.
 
 use std::process::{Command, ExitCode};
 
-use cairn_tests::server::{ACCESS_KEY, SECRET_KEY, Site};
+use cairn_tests::server::{ACCESS_KEY, SECRET_KEY, Site, give_credentials};
 
 const USAGE: &[u8] =
     b"usage: with-server [--directories N] [--bootstrap FILE] -- COMMAND ARGUMENTS...\n";
@@ -32,7 +33,9 @@ fn main() -> ExitCode {
     command.args(rest).env("CAIRN_ENDPOINT", &server.endpoint);
     command
         .env("CAIRN_ACCESS_KEY", ACCESS_KEY)
-        .env("CAIRN_SECRET_KEY", SECRET_KEY);
+        .env("CAIRN_SECRET_KEY", SECRET_KEY)
+        .env("CAIRN_SERVER_PID", server.pid().to_string());
+    give_credentials(&mut command);
     let status = command.status().expect("the command starts");
     server.stop();
     let code = status
