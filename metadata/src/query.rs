@@ -1,10 +1,10 @@
 //! Reading: a query and one view in, an answer out. Pure; the caller made sure that the view is
 //! recent enough (ReadIndex).
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 
 use cairn_model::limits;
-use cairn_store::{View, prefix_end};
+use cairn_store::{See, View, prefix_end};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
@@ -157,7 +157,7 @@ impl Rows<'_> {
         &self,
         from: Bound<&[u8]>,
         prefix: &[u8],
-        see: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        see: &mut See<'_>,
     ) -> Result<(), ApplyError> {
         let end = prefix_end(prefix);
         if is_empty(&from, &end) {

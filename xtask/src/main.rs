@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo xtask check          fmt, clippy and the rules of the house; never writes a source file
-//! cargo xtask clients        installs the real S3 clients that the tests drive, as `test` does
+//! cargo xtask clients [--long]   installs the real S3 clients that the tests drive, as `test` does
 //! cargo xtask clients --accept   drives them, and writes results, REPORT.md and README's table
 //! cargo xtask guard --accept what a few requests cost now is what they may cost
 //! cargo xtask sim ...        seeds of the simulated cluster, see `sim`
@@ -25,8 +25,7 @@ use std::process::ExitCode;
 
 use repository::Repository;
 
-const USAGE: &str =
-    "usage: cargo xtask check | clients [--accept] | guard --accept | sim ... | test [--long]";
+const USAGE: &str = "usage: cargo xtask check | clients [--long | --accept] | guard --accept | sim ... | test [--long]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,7 +33,8 @@ fn main() -> ExitCode {
     let repository = Repository::of_this_build();
     let green = match words.as_slice() {
         ["check"] => check::run(&repository),
-        ["clients"] => test::install_clients(&repository),
+        ["clients"] => test::install_clients(&repository, test::Length::Short),
+        ["clients", "--long"] => test::install_clients(&repository, test::Length::Long),
         ["clients", "--accept"] => test::accept_clients(&repository),
         ["guard", "--accept"] => test::accept_guard(&repository),
         ["sim", words @ ..] => sim::run(&repository, words),

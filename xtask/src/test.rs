@@ -3,7 +3,7 @@
 //! ```text
 //! check ─ build ─ clients ─ tests ─ simulation ─ doc tests ─ compat-suite ─ public suite ─ guard ─► N passed, …
 //!                   │         │                                    │
-//!                   │         │                                    └ real clients, here and against moto
+//!                   │         │                                    └ real clients, here and against moto (`--long`: Garage)
 //!                   │         └ a test that cannot run here writes why into CAIRN_SKIP_LOG
 //!                   └ from pip, npm, cargo (under target/) and apt
 //! ```
@@ -134,9 +134,9 @@ pub(crate) fn run(repository: &Repository, length: Length) -> bool {
     total.is_green()
 }
 
-/// Installs the clients alone; true where all are there.
-pub(crate) fn install_clients(repository: &Repository) -> bool {
-    let bench = Bench::new(repository, Length::Short);
+/// Installs the clients alone, and what they are driven against; true where all are there.
+pub(crate) fn install_clients(repository: &Repository, length: Length) -> bool {
+    let bench = Bench::new(repository, length);
     bench.is_some_and(|bench| clients::problems(&bench).is_empty())
 }
 

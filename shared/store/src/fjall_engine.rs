@@ -16,12 +16,12 @@
 //! * *A persist leaves nothing to the journal alone.* It also flushes the write buffer into tables,
 //!   where every block is checked when read, and an error is an error.
 
-use crate::{Batch, Change, OrderedStore, Row, Scan, StoreError, View, bounds};
+use crate::{Batch, Change, OrderedStore, Row, Scan, See, StoreError, View, bounds};
 use bytes::Bytes;
 use fjall::{
     AbstractTree, Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot,
 };
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -207,7 +207,7 @@ impl View for FjallView {
         &self,
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
-        see: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        see: &mut See<'_>,
     ) -> Result<(), StoreError> {
         for guard in self.range(from, to).into_iter().flatten() {
             let (key, value) = guard.into_inner().map_err(engine)?;

@@ -85,6 +85,9 @@ pub type Row = (Bytes, Bytes);
 /// A scan in progress.
 pub type Scan<'a> = Box<dyn Iterator<Item = Result<Row, StoreError>> + Send + 'a>;
 
+/// What looks at a key and its value where they lie, and may break off.
+pub type See<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// Reading, at one point in time.
 pub trait View: Send + Sync {
     /// The value of `key`.
@@ -105,7 +108,7 @@ pub trait View: Send + Sync {
         &self,
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
-        see: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        see: &mut See<'_>,
     ) -> Result<(), StoreError> {
         for row in self.scan(from, to) {
             let (key, value) = row?;

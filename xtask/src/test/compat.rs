@@ -1,19 +1,19 @@
 //! The compat-suite: real clients and its own cases against a server that lives as long as the run,
-//! and against a peer; what they found against what is committed.
+//! and against peers; what they found against what is committed.
 //!
 //! ```text
 //! with-server ─ compat-suite clients ─► cairn.tsv ─┐
-//!           compat-suite clients --peer moto ─► moto.tsv ─┴─ compat-suite results ─► tally
+//!    compat-suite clients --peer moto ─► moto.tsv ─┼─ compat-suite results ─► tally
+//!           … --peer garage ─► garage.tsv (--long) ─┘
 //! ```
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use super::tally::{self, Tally};
 use super::{Bench, Length, clients};
 use crate::subprocess::run_shown;
 
-/// Driven against the peer at every run: all but those that take a minute.
+/// Driven against a peer at every run: all but those that take a minute.
 const BRIEF: &str =
     "cases,boto3,boto3-debian,minio-py,minio-js,s3cmd,s5cmd,curl,aws-sdk-s3,object_store,survey";
 
@@ -27,53 +27,60 @@ pub(super) fn accept(bench: &Bench<'_>) -> Tally {
     compared(bench, "yes")
 }
 
+/// The servers that ours stands beside. Garage takes a quarter of an hour to compile.
+fn peers(length: Length) -> &'static [&'static str] {
+    match length {
+        Length::Short => &["moto"],
+        Length::Long => &["moto", "garage"],
+    }
+}
+
 fn compared(bench: &Bench<'_>, accept: &str) -> Tally {
     let root = bench.repository.root();
-    let out = bench.target.join("compat");
     let suite = bench.binaries().join("cairn-compat-suite");
-    let ours = out.join("cairn.tsv");
-    let theirs = out.join("moto.tsv");
-    let _ = std::fs::create_dir_all(&out);
-    for old in [&ours, &theirs] {
-        let _ = std::fs::remove_file(old);
-    }
+    let mut results = Command::new(&suite);
+    results.arg("results").arg("--root").arg(root);
+    results.args(["--accept", accept].into_iter().filter(|_| accept == "yes"));
     // A fresh server, whose endpoint and credentials the suite finds in its environment.
     let mut with_server = Command::new(bench.binaries().join("with-server"));
     with_server.arg("--").arg(&suite);
     with_server.env("CAIRN_BIN", bench.binaries().join("cairn"));
-    let mut peer = Command::new(&suite);
-    for command in [&mut with_server, &mut peer] {
-        command.arg("clients").arg("--tools").arg(bench.clients());
-        command
-            .arg("--sources")
-            .arg(root.join("compat-suite/clients"));
-        command.arg("--rust-sdks").arg(clients::rust_sdks(bench));
-        command.arg("--out").arg(&out);
+    let ours = driven(bench, with_server, "cairn", &[]);
+    let mut missing = Tally::of_exit(ours.is_some());
+    let mut fresh = vec![ours];
+    for peer in peers(bench.length) {
+        let brief: &[&str] = match bench.length {
+            Length::Short => &["--only", BRIEF],
+            Length::Long => &[],
+        };
+        let more = [&["--peer", peer], brief].concat();
+        let theirs = driven(bench, Command::new(&suite), peer, &more);
+        // Without a network there is no peer, and no comparison with one.
+        missing = missing + Tally::of_exit(theirs.is_some() || !bench.strict);
+        fresh.push(theirs);
     }
-    peer.args(["--peer", "moto"]);
-    if bench.length == Length::Short {
-        peer.args(["--only", BRIEF]);
-    }
-    let ran = run_shown(&mut with_server, root).success;
-    // Without a network there is no peer, and no comparison with one.
-    let compared = run_shown(&mut peer, root).success;
-    let mut results = Command::new(&suite);
-    results.arg("results").arg("--root").arg(root);
-    results.args(["--accept", accept].into_iter().filter(|_| accept == "yes"));
-    let fresh = [("cairn", ours, ran), ("moto", theirs, compared)];
-    for (subject, file, there) in fresh {
-        if there {
-            results.arg("--fresh").arg(named(subject, file));
-        }
+    for found in fresh.into_iter().flatten() {
+        results.arg("--fresh").arg(found);
     }
     let finished = run_shown(&mut results, root);
-    let tally = Tally::of_run(tally::plain(&finished.output), finished.success);
-    let missing = Tally::of_exit(ran) + Tally::of_exit(compared || !bench.strict);
-    tally + missing
+    Tally::of_run(tally::plain(&finished.output), finished.success) + missing
 }
 
-fn named(subject: &str, file: PathBuf) -> String {
-    format!("{subject}={}", file.display())
+/// Drives the clients against one server; gives `subject=file` of what they found.
+fn driven(bench: &Bench<'_>, mut suite: Command, subject: &str, more: &[&str]) -> Option<String> {
+    let root = bench.repository.root();
+    let out = bench.target.join("compat");
+    let file = out.join(format!("{subject}.tsv"));
+    let _ = std::fs::create_dir_all(&out);
+    let _ = std::fs::remove_file(&file);
+    suite.arg("clients").arg("--tools").arg(bench.clients());
+    suite
+        .arg("--sources")
+        .arg(root.join("compat-suite/clients"));
+    suite.arg("--rust-sdks").arg(clients::rust_sdks(bench));
+    suite.arg("--out").arg(&out).args(more);
+    let ran = run_shown(&mut suite, root).success;
+    ran.then(|| format!("{subject}={}", file.display()))
 }
 
 /// The few tests of the Rust SDKs' runner, which is in no workspace of ours.
@@ -94,4 +101,15 @@ fn sdk_tests(bench: &Bench<'_>) -> Tally {
         &target,
     ]);
     Tally::of_run(tally::libtest(&finished.output), finished.success)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn garage_stands_beside_ours_in_the_long_run_alone() {
+        assert_eq!(peers(Length::Short), ["moto"]);
+        assert_eq!(peers(Length::Long), ["moto", "garage"]);
+    }
 }
