@@ -4,7 +4,8 @@
 //! What is not given is taken from `CAIRN_ENDPOINT`, `CAIRN_ACCESS_KEY`, `CAIRN_SECRET_KEY`,
 //! `CAIRN_FILTER` and `CAIRN_CACERT`.
 //! `cairn-compat-suite report …` writes a page from runs of the public suite instead, `clients …` drives
-//! real clients, and `results …` compares what they found with what is committed.
+//! real clients, `results …` compares what they found with what is committed, and `with-peer …` runs a
+//! command against another server.
 //! The last line is `passed X of Y`; the exit code is 0 only where all passed.
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use cairn_compat_suite::{Client, runner};
 
 mod drive;
+mod with_peer;
 mod write_report;
 mod write_results;
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Some(("report", rest)) => return report(rest, &mut out),
         Some(("clients", rest)) => return drive_clients(rest, &mut out),
         Some(("results", rest)) => return results(rest, &mut out),
+        Some(("with-peer", rest)) => return with_peer::run(rest, &mut out),
         _ => {}
     }
     let client = settings(arguments.into_iter()).and_then(|settings| {

@@ -15,6 +15,7 @@ mod clients;
 mod compat;
 mod doc_tests;
 mod guard;
+mod peers;
 mod public_suite;
 mod skips;
 mod tally;
@@ -147,6 +148,15 @@ pub(crate) fn accept_clients(repository: &Repository) -> bool {
     };
     let installed = clients::problems(&bench).is_empty();
     installed && built(&bench).failed == 0 && compat::accept(&bench).failed == 0
+}
+
+/// The same load on ours and on a peer.
+pub(crate) fn bench_peers(repository: &Repository) -> bool {
+    let Some(bench) = Bench::new(repository, Length::Long) else {
+        return false;
+    };
+    let installed = clients::problems(&bench).is_empty();
+    installed && built(&bench).failed == 0 && peers::run(&bench)
 }
 
 /// Measures what a few requests cost, and writes it down as what is so.

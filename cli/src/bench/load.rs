@@ -102,7 +102,7 @@ pub(super) async fn run(
     for number in 0..target.clients {
         let (plan, tally, broken) = (Rc::clone(&plan), Rc::clone(&tally), Rc::clone(&broken));
         let target = target.clone();
-        let clock = clock.clone();
+        let clock = *clock;
         clients.spawn_local(async move {
             let done = client(&target, number, &plan, window, &tally, &broken, &clock).await;
             if done.is_err() {

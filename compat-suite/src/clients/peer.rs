@@ -40,6 +40,12 @@ impl Peer {
         }
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     fn moto(tools: &Path) -> Result<Self, String> {
         let [port] = free_ports()?;
         let mut command = Command::new(tools.join("moto/bin/moto_server"));

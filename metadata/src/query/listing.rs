@@ -27,6 +27,9 @@ const PASSED_OVER: u32 = 16;
 /// One page of a bucket's current objects.
 pub(super) fn objects(rows: &Rows<'_>, query: &ListObjects) -> Result<ListAnswer, QueryError> {
     let limit = page_size(query.limit, limits::LIST_KEYS_MAX);
+    if limit == 0 {
+        return Ok(ListAnswer::default());
+    }
     let within = ObjectKey::keys_with(query.bucket, &query.prefix);
     let mut filling = Filling {
         query,
@@ -37,7 +40,7 @@ pub(super) fn objects(rows: &Rows<'_>, query: &ListObjects) -> Result<ListAnswer
         failed: None,
     };
     let mut from = start(query, &within);
-    while limit > 0 {
+    loop {
         let mut step = Step::End;
         rows.visit_from(
             from.as_ref().map(Vec::as_slice),

@@ -16,6 +16,7 @@ use std::process::Command;
 use super::Bench;
 use super::tally::Tally;
 use crate::console;
+use crate::measured::Measured;
 use crate::subprocess::run_shown;
 
 /// What was accepted: work, bytes of an object, ratio.
@@ -106,12 +107,9 @@ fn measure(bench: &Bench<'_>) -> Option<Ratios> {
 
 /// Of one line of `cairn bench --json`.
 fn ratio(line: &str) -> Option<((String, u64), f64)> {
-    let report: serde_json::Value = serde_json::from_str(line).ok()?;
-    let number = |name: &str| report.get(name)?.as_f64();
-    let work = report.get("work")?.as_str()?.to_owned();
-    let size = report.get("size")?.as_u64()?;
-    let load = number("load_micros_per_request").filter(|load| *load > 0.0)?;
-    Some(((work, size), number("server_micros_per_request")? / load))
+    let measured = Measured::parse(line).filter(|measured| measured.load > 0.0)?;
+    let ratio = measured.server / measured.load;
+    Some(((measured.work, measured.size), ratio))
 }
 
 fn parse(text: &str) -> Option<Ratios> {
@@ -197,19 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_bench_is_read() {
-        let line = r#"{"work":"head","size":4096,"server_micros_per_request":30.0,"load_micros_per_request":12.0}"#;
-        assert_eq!(ratio(line), Some((("head".to_owned(), 4_096), 2.5)));
-        for bad in [
-            "",
-            "work",
-            "{}",
-            r#"{"work":"head","size":1,"load_micros_per_request":12.0}"#,
-        ] {
-            assert_eq!(ratio(bad), None, "{bad}");
-        }
-        let idle = r#"{"work":"head","size":1,"server_micros_per_request":1.0,"load_micros_per_request":0.0}"#;
-        assert_eq!(ratio(idle), None);
+    fn a_ratio_is_the_servers_to_the_loads() {
+        let line = |load: f64| {
+            format!(
+                r#"{{"work":"head","size":4096,"clients":8,"per_second":1.0,"p50":1.0,"p99":1.0,"server_micros_per_request":30.0,"load_micros_per_request":{load:?}}}"#
+            )
+        };
+        assert_eq!(ratio(&line(12.0)), Some((("head".to_owned(), 4_096), 2.5)));
+        assert_eq!(ratio(&line(0.0)), None);
+        assert_eq!(ratio("else"), None);
     }
 
     #[test]

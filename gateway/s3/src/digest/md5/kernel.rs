@@ -7,6 +7,10 @@
     unsafe_code,
     reason = "calls of functions compiled for instructions that were found at run time"
 )]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "arrays, indexed by constants and by lanes below their length"
+)]
 
 use super::BLOCK;
 
