@@ -22,6 +22,39 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
+/// A date as it is written. Every answer has two and a listing one for each key: `format!` took a sixth of
+/// the time of a listing.
+struct Digits(String);
+
+impl Digits {
+    fn with_capacity(length: usize) -> Self {
+        Self(String::with_capacity(length))
+    }
+
+    fn put(&mut self, text: &str) -> &mut Self {
+        self.0.push_str(text);
+        self
+    }
+
+    /// The last `places` decimal places of a number.
+    fn number(&mut self, number: u32, places: u32) -> &mut Self {
+        for place in (0..places).rev() {
+            let digit = number / 10_u32.pow(place) % 10;
+            self.0.push(char::from_digit(digit, 10).unwrap_or('0'));
+        }
+        self
+    }
+
+    fn two(&mut self, number: u8) -> &mut Self {
+        self.number(number.into(), 2)
+    }
+
+    /// From 1970 to 9999.
+    fn year(&mut self, year: i32) -> &mut Self {
+        self.number(year.unsigned_abs(), 4)
+    }
+}
+
 impl Timestamp {
     /// From the wall clock; later than the year 9999 counts as its end.
     #[must_use]
@@ -50,47 +83,38 @@ impl Timestamp {
     #[must_use]
     pub fn to_http_date(self) -> String {
         let at = self.calendar();
-        let day = named(&DAYS, at.weekday().number_days_from_monday());
-        let month = named(&MONTHS, u8::from(at.month()) - 1);
-        format!(
-            "{day}, {:02} {month} {:04} {:02}:{:02}:{:02} GMT",
-            at.day(),
-            at.year(),
-            at.hour(),
-            at.minute(),
-            at.second()
-        )
+        let mut text = Digits::with_capacity(29);
+        text.put(named(&DAYS, at.weekday().number_days_from_monday()));
+        text.put(", ").two(at.day()).put(" ");
+        text.put(named(&MONTHS, u8::from(at.month()) - 1));
+        text.put(" ").year(at.year()).put(" ");
+        text.two(at.hour()).put(":").two(at.minute());
+        text.put(":").two(at.second()).put(" GMT");
+        text.0
     }
 
     /// `2009-10-12T17:50:30.000Z`.
     #[must_use]
     pub fn to_iso8601(self) -> String {
         let at = self.calendar();
-        format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second(),
-            at.millisecond()
-        )
+        let mut text = Digits::with_capacity(24);
+        text.year(at.year()).put("-").two(u8::from(at.month()));
+        text.put("-").two(at.day()).put("T");
+        text.two(at.hour()).put(":").two(at.minute());
+        text.put(":").two(at.second()).put(".");
+        text.number(at.millisecond().into(), 3).put("Z");
+        text.0
     }
 
     /// `20130524T000000Z`; its first eight characters are the date of a credential scope.
     #[must_use]
     pub fn to_basic(self) -> String {
         let at = self.calendar();
-        format!(
-            "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second()
-        )
+        let mut text = Digits::with_capacity(16);
+        text.year(at.year()).two(u8::from(at.month())).two(at.day());
+        text.put("T").two(at.hour()).two(at.minute());
+        text.two(at.second()).put("Z");
+        text.0
     }
 
     /// Reads an HTTP date in any of its three forms; `None` for everything else and for times

@@ -198,7 +198,7 @@ impl CompleteMultipartUploadOutput {
             xml.text("Location", &self.location);
             xml.text("Bucket", &self.bucket);
             xml.text("Key", &self.key);
-            xml.text("ETag", &reply::quoted(&self.etag));
+            xml.quoted("ETag", &self.etag);
             if let Some(checksum) = &self.checksum {
                 xml.text(checksum.checksum.algorithm().element(), &checksum.to_text());
                 xml.text("ChecksumType", checksum.kind.name());

@@ -124,7 +124,7 @@ impl CopyOutput {
 
     fn write(&self, xml: &mut Writer) {
         xml.text("LastModified", &self.last_modified.to_iso8601());
-        xml.text("ETag", &reply::quoted(&self.etag));
+        xml.quoted("ETag", &self.etag);
         if let Some(checksum) = &self.checksum {
             xml.text(checksum.checksum.algorithm().element(), &checksum.to_text());
         }

@@ -103,7 +103,7 @@ impl ListPartsOutput {
                 xml.nest("Part", |xml| {
                     xml.number("PartNumber", u64::from(part.number));
                     xml.text("LastModified", &part.last_modified.to_iso8601());
-                    xml.text("ETag", &reply::quoted(&part.etag));
+                    xml.quoted("ETag", &part.etag);
                     xml.number("Size", part.size);
                     if let Some(checksum) = &part.checksum {
                         xml.text(checksum.algorithm().element(), &checksum.to_base64());

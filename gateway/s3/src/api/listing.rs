@@ -7,7 +7,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cairn_model::limits::{KEY_LEN_MAX, LIST_KEYS_MAX};
 use sha2::{Digest, Sha256};
 
-use super::reply::quoted;
 use crate::dates::Timestamp;
 use crate::digest::{Algorithm, ChecksumType};
 use crate::error::S3Error;
@@ -138,11 +137,11 @@ impl Entry {
         xml.nest(element, |xml| {
             xml.text("Key", &request.shown(&self.key));
             version(xml);
-            xml.text("LastModified", &self.last_modified.to_iso8601());
-            xml.text("ETag", &quoted(&self.etag));
+            xml.plain("LastModified", &self.last_modified.to_iso8601());
+            xml.quoted("ETag", &self.etag);
             if let Some((algorithm, kind)) = self.checksum {
-                xml.text("ChecksumAlgorithm", algorithm.name());
-                xml.text("ChecksumType", kind.name());
+                xml.plain("ChecksumAlgorithm", algorithm.name());
+                xml.plain("ChecksumType", kind.name());
             }
             xml.number("Size", self.size);
             if let Some(owner) = &self.owner {

@@ -48,6 +48,23 @@ impl Writer {
         self.close(name);
     }
 
+    /// A text of ours, which has nothing to be escaped: a date, a name, a number.
+    pub fn plain(&mut self, name: &str, text: &str) {
+        debug_assert!(!text.bytes().any(may_need_escape), "{text}");
+        self.open(name);
+        self.out.push_str(text);
+        self.close(name);
+    }
+
+    /// `<name>&quot;text&quot;</name>`, as an `ETag` stands, the text escaped.
+    pub fn quoted(&mut self, name: &str, text: &str) {
+        self.open(name);
+        self.out.push_str("&quot;");
+        escape_into(&mut self.out, text);
+        self.out.push_str("&quot;");
+        self.close(name);
+    }
+
     /// [`Writer::text`], or nothing at all.
     pub fn optional(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
