@@ -32,6 +32,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use cairn_model::Sha256;
+use cairn_telemetry::RequestId;
 use http::{Method, Request, Response, request};
 
 use self::caller::Caller;
@@ -53,15 +54,19 @@ pub(crate) async fn answer(
     let begun = inner.clock.monotonic();
     let (parts, body) = request.into_parts();
     let method = parts.method.clone();
+    let id = parts
+        .extensions
+        .get()
+        .map_or_else(String::new, RequestId::short);
     let (operation, outcome) = carry_out(&inner, parts, body).await;
     let response = outcome.unwrap_or_else(|refused| {
-        refused.log(operation);
+        refused.log(&id, operation);
         refused.respond(&method)
     });
     let status = response.status();
     let took = inner.clock.monotonic().saturating_sub(begun);
     inner.metrics.answered(operation, status.as_u16(), took);
-    tracing::debug!(operation, status = status.as_u16(), ?took, "answered");
+    tracing::debug!(id, operation, status = status.as_u16(), ?took, "answered");
     response
 }
 

@@ -99,13 +99,13 @@ impl Refused {
         self.status
     }
 
-    pub(super) fn log(&self, operation: &str) {
+    pub(super) fn log(&self, id: &str, operation: &str) {
         let Self { code, message, .. } = self;
         let is_ours = self.status.is_server_error() && self.status != StatusCode::NOT_IMPLEMENTED;
         if is_ours {
-            tracing::warn!(operation, code, %message, "refused");
+            tracing::warn!(id, operation, code, %message, "refused");
         } else {
-            tracing::debug!(operation, code, %message, "refused");
+            tracing::debug!(id, operation, code, %message, "refused");
         }
     }
 

@@ -7,13 +7,29 @@ use tracing::field::{Field, Visit};
 use tracing::span;
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Takes events of level INFO and above, each as `name=value` pairs.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+/// Takes events, each as `name=value` pairs.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    lines: Arc<Mutex<Vec<String>>>,
+    level: Level,
+}
+
+impl Default for Log {
+    /// Of level INFO and above.
+    fn default() -> Self {
+        Self::down_to(Level::INFO)
+    }
+}
 
 impl Log {
+    /// Of this level and above.
+    pub(crate) fn down_to(level: Level) -> Self {
+        let lines = Arc::default();
+        Self { lines, level }
+    }
+
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.lines.lock().unwrap().clone()
     }
 }
 
@@ -27,13 +43,13 @@ impl Visit for Line {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO
+        *metadata.level() <= self.level
     }
 
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        self.lines.lock().unwrap().push(line.0);
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

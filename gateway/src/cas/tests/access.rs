@@ -5,6 +5,7 @@ use http::{Request, StatusCode};
 use serde_json::json;
 
 use super::*;
+use crate::fakes::Log;
 
 /// A request with these headers and nothing else but its host.
 async fn plain(
@@ -32,6 +33,29 @@ async fn token(site: &Site, name: &str, document: &'static str) -> String {
     assert_eq!(got.status, 200, "{}", got.text());
     assert_eq!(got.header("cache-control"), "no-store");
     format!("Bearer {}", body(&got)["token"].as_str().unwrap())
+}
+
+/// What a client is told as its request's id stands in every line of the log about it.
+#[tokio::test]
+async fn the_log_names_the_request() {
+    let log = Log::down_to(tracing::Level::DEBUG);
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let site = Site::new(1, 0);
+    let got = site
+        .call_as("alice", Method::GET, "/cas/nothing", &[], "")
+        .await;
+    assert_eq!(got.status, 404);
+    let id = format!("id={:?}", got.header("x-amz-request-id"));
+    let lines = log.lines();
+    let told = |what: &str| {
+        lines
+            .iter()
+            .any(|line| line.contains(&id) && line.contains(what))
+    };
+    assert!(
+        told("message=refused") && told("message=answered"),
+        "{id} {lines:?}"
+    );
 }
 
 #[tokio::test]
