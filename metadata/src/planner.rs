@@ -26,8 +26,8 @@ use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    ChunkKey, ClusterAnswer, Condemned, EndSession, FinishDelete, GarbageAnswer, GetChunks,
-    GetCluster, GetGarbage, GetSessions, Query,
+    ChunkKey, Condemned, EndSession, FinishDelete, GarbageAnswer, GetChunks, GetGarbage,
+    GetSessions,
 };
 use cairn_world::{Bug, buggify, planted};
 use tokio::sync::watch;
@@ -37,6 +37,7 @@ use census::Census;
 use lifting::Lifting;
 use marking::Marking;
 use orphans::{Suspects, Writing};
+use pace::rest;
 use repair::Repair;
 
 mod census;
@@ -48,6 +49,7 @@ mod marking;
 pub mod moves;
 pub mod orders;
 pub mod orphans;
+mod pace;
 pub mod placement;
 pub mod repair;
 pub mod voters;
@@ -134,13 +136,9 @@ impl Planner {
                     tracing::warn!(%error, "the look for orphans failed, it will be tried again");
                 }
             }
-            let pause = self
-                .metadata
-                .clock()
-                .sleep(if busy { Duration::ZERO } else { IDLE });
-            tokio::select! {
-                () = pause => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+            let pause = if busy { Duration::ZERO } else { IDLE };
+            if !rest(self.metadata.clock().as_ref(), pause, &mut stop).await {
+                return;
             }
         }
     }
@@ -152,7 +150,11 @@ impl Planner {
     pub async fn round(&self) -> Result<bool, MetadataError> {
         self.expire_sessions().await?;
         let limit = if buggify("garbage-one-row") { 1 } else { ROUND };
-        let Kind::Garbage(work) = self.ask(Asked::GetGarbage(GetGarbage { limit })).await? else {
+        let Kind::Garbage(work) = self
+            .metadata
+            .ask(Asked::GetGarbage(GetGarbage { limit }))
+            .await?
+        else {
             return Err(MetadataError::Refused("another answer than asked"));
         };
         let mut commands = garbage::plan(&work);
@@ -177,7 +179,7 @@ impl Planner {
         let Some(mut quiet) = self.unplaced.take() else {
             return Ok(());
         };
-        let cluster = match self.cluster().await {
+        let cluster = match self.metadata.cluster().await {
             Ok(cluster) if !cluster.partitions.is_empty() => return Ok(()),
             cluster => cluster,
         };
@@ -198,7 +200,7 @@ impl Planner {
     /// # Errors
     /// The metadata's.
     pub async fn judge_orphans(&mut self) -> Result<(), MetadataError> {
-        let cluster = self.cluster().await?;
+        let cluster = self.metadata.cluster().await?;
         let mut now = Suspects::new();
         if cluster.frozen_since != 0 && !planted(Bug::FreezeIgnored) {
             self.suspects.clear();
@@ -246,7 +248,11 @@ impl Planner {
     }
 
     async fn suspects_of(&self, page: &[ShardFound]) -> Result<BTreeSet<Writing>, MetadataError> {
-        let Kind::Sessions(sessions) = self.ask(Asked::GetSessions(GetSessions {})).await? else {
+        let Kind::Sessions(sessions) = self
+            .metadata
+            .ask(Asked::GetSessions(GetSessions {}))
+            .await?
+        else {
             return Err(MetadataError::Refused("another answer than asked"));
         };
         let chunks = page
@@ -256,14 +262,22 @@ impl Planner {
                 sha256: Bytes::copy_from_slice(&shard.chunk.sha256.0),
             })
             .collect();
-        let Kind::Chunks(rows) = self.ask(Asked::GetChunks(GetChunks { chunks })).await? else {
+        let Kind::Chunks(rows) = self
+            .metadata
+            .ask(Asked::GetChunks(GetChunks { chunks }))
+            .await?
+        else {
             return Err(MetadataError::Refused("another answer than asked"));
         };
         Ok(orphans::suspects(page, &sessions, &rows.chunks))
     }
 
     async fn expire_sessions(&self) -> Result<(), MetadataError> {
-        let Kind::Sessions(sessions) = self.ask(Asked::GetSessions(GetSessions {})).await? else {
+        let Kind::Sessions(sessions) = self
+            .metadata
+            .ask(Asked::GetSessions(GetSessions {}))
+            .await?
+        else {
             return Err(MetadataError::Refused("another answer than asked"));
         };
         for target in self.metadata.silent(&sessions.open) {
@@ -282,7 +296,7 @@ impl Planner {
         if work.deleting.is_empty() {
             return Ok(false);
         }
-        let cluster = self.cluster().await?;
+        let cluster = self.metadata.cluster().await?;
         let deletes: Vec<Option<ShardDelete>> = work.deleting.iter().map(shard_delete).collect();
         let by_disk = garbage::by_disk(&cluster, &work.deleting);
         let mut waiting = BTreeSet::new();
@@ -317,20 +331,6 @@ impl Planner {
         let command = Command::FinishDelete(FinishDelete { items });
         self.metadata.propose(0, 0, command).await?;
         Ok(true)
-    }
-
-    async fn cluster(&self) -> Result<ClusterAnswer, MetadataError> {
-        match self.ask(Asked::GetCluster(GetCluster {})).await? {
-            Kind::Cluster(cluster) => Ok(cluster),
-            _ => Err(MetadataError::Refused("another answer than asked")),
-        }
-    }
-
-    async fn ask(&self, asked: Asked) -> Result<Kind, MetadataError> {
-        let answer = self.metadata.query(Query { query: Some(asked) }).await?;
-        answer
-            .answer
-            .ok_or(MetadataError::Refused("an empty answer"))
     }
 }
 

@@ -15,8 +15,8 @@ use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    Answer, DiskStatus, Entry, GetMembers, MarkStatus, MembersAnswer, Query, RaftStatus, Reply,
-    StatusAnswer,
+    Answer, ClusterAnswer, DiskStatus, Entry, GetCluster, GetMembers, MarkStatus, MembersAnswer,
+    Query, RaftStatus, Reply, StatusAnswer,
 };
 use cairn_world::{Bug, Clock, buggify, planted};
 use prost::Message as _;
@@ -169,13 +169,24 @@ impl Metadata {
         }
     }
 
+    /// An answer, linearizably; for work of the leader's.
+    pub(crate) async fn ask(&self, asked: Asked) -> Result<Kind, MetadataError> {
+        let answer = self.query(Query { query: Some(asked) }).await?.answer;
+        answer.ok_or(MetadataError::Refused("an empty answer"))
+    }
+
     /// Nodes and disks, linearizably.
     pub(crate) async fn members(&self) -> Result<MembersAnswer, MetadataError> {
-        let query = Query {
-            query: Some(Asked::GetMembers(GetMembers {})),
-        };
-        match self.query(query).await?.answer {
-            Some(Kind::Members(members)) => Ok(members),
+        match self.ask(Asked::GetMembers(GetMembers {})).await? {
+            Kind::Members(members) => Ok(members),
+            _ => Err(MetadataError::Refused("another answer than asked")),
+        }
+    }
+
+    /// Disks, classes, partitions, linearizably.
+    pub(crate) async fn cluster(&self) -> Result<ClusterAnswer, MetadataError> {
+        match self.ask(Asked::GetCluster(GetCluster {})).await? {
+            Kind::Cluster(cluster) => Ok(cluster),
             _ => Err(MetadataError::Refused("another answer than asked")),
         }
     }

@@ -172,24 +172,34 @@ impl Head {
 
     /// Takes bytes up to the end of the head; gives how many.
     fn feed(&mut self, bytes: &[u8]) -> usize {
-        for (at, byte) in bytes.iter().enumerate() {
-            if *byte == b'\n' {
-                self.bare_lf |= !self.was_cr;
-                self.end_line();
-                if self.done {
-                    return at + 1;
-                }
-            } else if self.line.len() < Self::LINE_KEPT {
-                self.line.push(*byte);
+        let mut left = bytes;
+        while let Some(length) = memchr::memchr(b'\n', left) {
+            let (line, after) = left.split_at(length);
+            self.keep(line);
+            self.bare_lf |= !self.was_cr;
+            self.was_cr = false;
+            self.end_line();
+            left = after.get(1..).unwrap_or_default();
+            if self.done {
+                return bytes.len() - left.len();
             }
-            self.was_cr = *byte == b'\r';
         }
+        self.keep(left);
         bytes.len()
     }
 
+    /// A run within one line.
+    fn keep(&mut self, run: &[u8]) {
+        let room = Self::LINE_KEPT.saturating_sub(self.line.len());
+        self.line.extend(run.iter().take(room));
+        if let Some(last) = run.last() {
+            self.was_cr = *last == b'\r';
+        }
+    }
+
     fn end_line(&mut self) {
-        let line = mem::take(&mut self.line);
-        let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        let mut kept = mem::take(&mut self.line);
+        let line = kept.strip_suffix(b"\r").unwrap_or(&kept);
         if line.is_empty() {
             // Empty lines before the request line are skipped, as hyper does.
             self.done = self.started;
@@ -197,6 +207,8 @@ impl Head {
             self.header(line);
         }
         self.started |= !line.is_empty();
+        kept.clear();
+        self.line = kept;
     }
 
     fn header(&mut self, line: &[u8]) {

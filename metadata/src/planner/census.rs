@@ -21,14 +21,13 @@ use cairn_rpc::{MetadataService as _, ShardRoutes};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
-use cairn_wire::metadata::{
-    Chunk, ChunkKey, ClusterAnswer, GetChunkRows, GetChunks, GetCluster, MarkSuspect, Query,
-};
+use cairn_wire::metadata::{Chunk, ChunkKey, ClusterAnswer, GetChunkRows, GetChunks, MarkSuspect};
 use tokio::sync::watch;
 
 use super::inventory::{self, Places, Window, Writing};
 use super::lifting::{Halt, look_for, other};
 use super::orders::{Seats, Subject};
+use super::pace::rest;
 use crate::service::Metadata;
 
 /// Pause between two steps, between two looks for doubt, and after what failed.
@@ -59,6 +58,8 @@ pub(super) struct Census {
     /// What is being looked at.
     doubted: BTreeMap<DiskId, u64>,
     stage: Option<Stage>,
+    /// While rows are passed over.
+    cluster: Option<ClusterAnswer>,
     due: Duration,
 }
 
@@ -71,6 +72,7 @@ impl Census {
             settled: BTreeMap::new(),
             doubted: BTreeMap::new(),
             stage: None,
+            cluster: None,
             due: Duration::ZERO,
         }
     }
@@ -79,10 +81,8 @@ impl Census {
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             let pause = if self.tick().await { PAUSE } else { IDLE };
-            let pause = self.metadata.clock().sleep(pause);
-            tokio::select! {
-                () = pause => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+            if !rest(self.metadata.clock().as_ref(), pause, &mut stop).await {
+                return;
             }
         }
     }
@@ -95,6 +95,7 @@ impl Census {
             self.term = term;
             self.settled.clear();
             self.stage = None;
+            self.cluster = None;
         }
         if term.is_none() || now < self.due {
             return false;
@@ -104,6 +105,7 @@ impl Census {
             Err(halt) => {
                 tracing::warn!(?halt, "the census of disks in doubt begins anew");
                 self.stage = None;
+                self.cluster = None;
                 self.due = now + REST;
                 false
             }
@@ -141,13 +143,18 @@ impl Census {
             after,
             partitions: Vec::new(),
         };
-        let cluster = self.cluster().await?;
-        let Kind::ChunkPage(page) = self.ask(Asked::GetChunkRows(asked)).await? else {
+        // As it was when the pass over the rows began: what has moved onto a disk since was written since.
+        let cluster = match self.cluster.take() {
+            Some(cluster) => cluster,
+            None => self.metadata.cluster().await?,
+        };
+        let Kind::ChunkPage(page) = self.metadata.ask(Asked::GetChunkRows(asked)).await? else {
             return Err(other());
         };
         let wanted = self.wanted(&cluster, &page.chunks)?;
-        window.offer(&wanted, ANY_GENERATION);
+        window.offer(wanted, ANY_GENERATION);
         if !page.next.is_empty() {
+            self.cluster = Some(cluster);
             return Ok(Some(Stage::Rows(window, page.next)));
         }
         if window.is_empty() {
@@ -161,14 +168,18 @@ impl Census {
     }
 
     /// The rows that want a shard on a disk in doubt.
-    fn wanted(&self, cluster: &ClusterAnswer, rows: &[Chunk]) -> Result<Vec<Chunk>, Halt> {
+    fn wanted<'r>(
+        &self,
+        cluster: &ClusterAnswer,
+        rows: &'r [Chunk],
+    ) -> Result<Vec<&'r Chunk>, Halt> {
         let seats = Seats::read(cluster, BTreeSet::new()).ok_or_else(other)?;
         let doubted = self.doubted.keys().copied().collect();
         let wants = |row: &&Chunk| {
             let subject = Subject::read(row, &seats);
             subject.is_some_and(|subject| !subject.on(&doubted).is_empty())
         };
-        Ok(rows.iter().filter(wants).cloned().collect())
+        Ok(rows.iter().filter(wants).collect())
     }
 
     /// Looks for the window on one disk.
@@ -201,30 +212,23 @@ impl Census {
             sha256: Bytes::copy_from_slice(&chunk.sha256.0),
         };
         let chunks = batch.iter().map(|((_, chunk), _)| key(chunk)).collect();
-        let Kind::Chunks(rows) = self.ask(Asked::GetChunks(GetChunks { chunks })).await? else {
+        let Kind::Chunks(rows) = self
+            .metadata
+            .ask(Asked::GetChunks(GetChunks { chunks }))
+            .await?
+        else {
             return Err(other());
         };
-        let cluster = self.cluster().await?;
+        let cluster = self.metadata.cluster().await?;
         let seats = Seats::read(&cluster, BTreeSet::new()).ok_or_else(other)?;
         let doubted: BTreeSet<DiskId> = self.doubted.keys().copied().collect();
+        let found: BTreeMap<&Writing, &Places> = batch.iter().copied().collect();
         let suspect = |row: &Chunk| {
             let named = inventory::writing(row).filter(|_| row.live && !row.suspect)?;
-            let (_, places) = batch.iter().find(|(writing, _)| **writing == named)?;
+            let places = found.get(&named)?;
             lack(row, &Subject::read(row, &seats)?.on(&doubted), places)
         };
         Ok(rows.chunks.iter().filter_map(suspect).collect())
-    }
-
-    async fn cluster(&self) -> Result<ClusterAnswer, Halt> {
-        match self.ask(Asked::GetCluster(GetCluster {})).await? {
-            Kind::Cluster(cluster) => Ok(cluster),
-            _ => Err(other()),
-        }
-    }
-
-    async fn ask(&self, asked: Asked) -> Result<Kind, Halt> {
-        let answer = self.metadata.query(Query { query: Some(asked) }).await?;
-        answer.answer.ok_or_else(other)
     }
 }
 

@@ -43,8 +43,8 @@ impl Window {
     }
 
     /// Takes of a page of rows what belongs into the window, given the generation now.
-    pub fn offer(&mut self, rows: &[Chunk], generation: u32) {
-        for writing in rows.iter().filter(|row| row.live).filter_map(writing) {
+    pub fn offer<'r>(&mut self, rows: impl IntoIterator<Item = &'r Chunk>, generation: u32) {
+        for writing in rows.into_iter().filter(|row| row.live).filter_map(writing) {
             let older = u32::from(writing.0.generation) < generation;
             if older && Some(writing) > self.after {
                 self.writings.insert(writing, Places::new());

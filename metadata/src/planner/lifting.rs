@@ -9,6 +9,7 @@
 //! What fails is tried again; a new leadership begins anew. Until the end nothing is deleted, so what
 //! takes long costs space and nothing else.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::entry::Command;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    Chunk, ChunkKey, ClusterAnswer, GetChunkRows, GetChunks, GetCluster, GetSessions, LiftFreeze,
-    MissingShards, Query, RecordMissing, Refusal, SessionsAnswer,
+    Chunk, ChunkKey, ClusterAnswer, GetChunkRows, GetChunks, GetSessions, LiftFreeze,
+    MissingShards, RecordMissing, Refusal, SessionsAnswer,
 };
 use cairn_world::buggify;
 use tokio::sync::watch;
@@ -28,7 +29,10 @@ use tokio::sync::watch;
 use super::inventory::{self, Places, Window, Writing};
 use super::marking::{self, Running};
 use super::orders::{Seats, Subject};
+use super::pace::rest;
 use super::{INVENTORY_PAGE, placement};
+use crate::keyspace::KeyKind as _;
+use crate::keyspace::cluster::ClusterKey;
 use crate::service::Metadata;
 
 /// Pause between two steps, and between two looks whether deletion is frozen.
@@ -110,10 +114,8 @@ impl Lifting {
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             let pause = if self.tick().await { PAUSE } else { IDLE };
-            let pause = self.metadata.clock().sleep(pause);
-            tokio::select! {
-                () = pause => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+            if !rest(self.metadata.clock().as_ref(), pause, &mut stop).await {
+                return;
             }
         }
     }
@@ -147,7 +149,11 @@ impl Lifting {
     }
 
     async fn step(&mut self, term: u64) -> Result<bool, Halt> {
-        let cluster = self.cluster().await?;
+        // Almost always the leader's own row says that there is nothing to do.
+        let cluster = match self.is_frozen()? {
+            true => self.metadata.cluster().await?,
+            false => ClusterAnswer::default(),
+        };
         if cluster.frozen_since == 0 {
             self.era = None;
             return Ok(false);
@@ -169,6 +175,17 @@ impl Lifting {
             Stage::Lift => self.lift(&cluster).await?,
         };
         Ok(self.stage.is_some())
+    }
+
+    /// As this replica has applied it: a bump that it has not applied yet is seen at the next look.
+    fn is_frozen(&self) -> Result<bool, Halt> {
+        let view = self.metadata.host().stale_view();
+        let row = view
+            .get(&ClusterKey.encode())
+            .map_err(std::io::Error::other)?;
+        let cluster = row.map(|row| ClusterKey::decode_row(&row)).transpose();
+        let cluster = cluster.map_err(std::io::Error::other)?;
+        Ok(cluster.is_some_and(|cluster| cluster.is_frozen()))
     }
 
     fn resume(&self) -> Stage {
@@ -232,7 +249,7 @@ impl Lifting {
             after,
             partitions: Vec::new(),
         };
-        let Kind::ChunkPage(page) = self.ask(Asked::GetChunkRows(asked)).await? else {
+        let Kind::ChunkPage(page) = self.metadata.ask(Asked::GetChunkRows(asked)).await? else {
             return Err(other());
         };
         window.offer(&page.chunks, cluster.generation);
@@ -296,21 +313,26 @@ impl Lifting {
 
     /// What the rows as they are now lack.
     async fn missing(&self, batch: &[(&Writing, &Places)]) -> Result<Vec<MissingShards>, Halt> {
-        let cluster = self.cluster().await?;
+        let cluster = self.metadata.cluster().await?;
         let key = |chunk: &ChunkId| ChunkKey {
             domain: chunk.domain.0,
             sha256: Bytes::copy_from_slice(&chunk.sha256.0),
         };
         let chunks = batch.iter().map(|((_, chunk), _)| key(chunk)).collect();
-        let Kind::Chunks(rows) = self.ask(Asked::GetChunks(GetChunks { chunks })).await? else {
+        let Kind::Chunks(rows) = self
+            .metadata
+            .ask(Asked::GetChunks(GetChunks { chunks }))
+            .await?
+        else {
             return Err(other());
         };
         let Some(seats) = Seats::read(&cluster, Default::default()) else {
             return Err(other());
         };
+        let found: BTreeMap<&Writing, &Places> = batch.iter().copied().collect();
         let missing = |row: &Chunk| {
             let named = inventory::writing(row).filter(|_| row.live)?;
-            let (_, places) = batch.iter().find(|(writing, _)| **writing == named)?;
+            let places = found.get(&named)?;
             Subject::read(row, &seats)?.missing(places)
         };
         Ok(rows.chunks.iter().filter_map(missing).collect())
@@ -368,22 +390,14 @@ impl Lifting {
     }
 
     async fn sessions(&self) -> Result<SessionsAnswer, Halt> {
-        match self.ask(Asked::GetSessions(GetSessions {})).await? {
+        match self
+            .metadata
+            .ask(Asked::GetSessions(GetSessions {}))
+            .await?
+        {
             Kind::Sessions(sessions) => Ok(sessions),
             _ => Err(other()),
         }
-    }
-
-    async fn cluster(&self) -> Result<ClusterAnswer, Halt> {
-        match self.ask(Asked::GetCluster(GetCluster {})).await? {
-            Kind::Cluster(cluster) => Ok(cluster),
-            _ => Err(other()),
-        }
-    }
-
-    async fn ask(&self, asked: Asked) -> Result<Kind, Halt> {
-        let answer = self.metadata.query(Query { query: Some(asked) }).await?;
-        answer.answer.ok_or_else(other)
     }
 }
 

@@ -14,6 +14,7 @@ use cairn_store::View;
 use cairn_wire::metadata::MarkStatus;
 use tokio::sync::watch;
 
+use super::pace::rest;
 use crate::mark::{Mark, MarkReport};
 use crate::raft::RaftHost;
 use crate::service::Metadata;
@@ -65,10 +66,8 @@ impl Marking {
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             let pause = if self.tick().await { PAUSE } else { IDLE };
-            let pause = self.metadata.clock().sleep(pause);
-            tokio::select! {
-                () = pause => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+            if !rest(self.metadata.clock().as_ref(), pause, &mut stop).await {
+                return;
             }
         }
     }

@@ -30,6 +30,7 @@ use tokio::sync::watch;
 
 use super::moves::{self, Moving, Pass, Progress};
 use super::orders::{Seats, Subject};
+use super::pace::rest;
 use crate::service::Metadata;
 
 /// Pause between two steps that found nothing to do.
@@ -107,10 +108,8 @@ impl Repair {
                 });
             }
             let pause = if busy { Duration::ZERO } else { IDLE };
-            let pause = self.clock.sleep(pause);
-            tokio::select! {
-                () = pause => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+            if !rest(self.clock.as_ref(), pause, &mut stop).await {
+                return;
             }
         }
     }

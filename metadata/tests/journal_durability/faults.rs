@@ -43,34 +43,42 @@ fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
     }
 }
 
+/// A journal that was killed some changes after the sync of one of its groups failed. That group is in doubt;
+/// everything after it was refused.
+fn killed_after_a_failed_sync(seed: u64) -> SimDisk {
+    let disk = SimDisk::new(seed);
+    let journal = open(&disk).unwrap();
+    let mut workload = Workload::new(seed);
+    let nth = 1 + seed % 6;
+    disk.inject(Fault::new(FaultOn::Sync).named("segment-").nth(nth));
+    for _ in 0..20 {
+        let _ = run(&journal, &workload.next());
+    }
+    drop(journal);
+    disk.after_kill()
+}
+
+/// Starts, builds on what was found, loses the power: nothing of either may be gone.
+fn builds_on_it_and_loses_nothing(disk: &SimDisk, seed: u64) {
+    let journal = open(disk).unwrap();
+    let mut acknowledged = Content::of(&journal);
+    let mut workload = Workload::going_on(&acknowledged, seed);
+    for _ in 0..3 {
+        let change = workload.next();
+        run(&journal, &change).unwrap();
+        acknowledged.apply(&change);
+    }
+    let boot = disk.after_crash(seed);
+    let journal = open(&boot).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    assert_eq!(Content::of(&journal), acknowledged, "seed {seed}");
+}
+
 /// A group whose sync failed may be read from a cache that nobody will write any more (Linux marks
 /// such pages clean). What the next start builds on it, it must have written itself.
 #[test]
 fn what_a_start_finds_after_a_failed_sync_is_durable_before_anything_builds_on_it() {
     for seed in 0..60 {
-        let disk = SimDisk::new(seed);
-        let journal = open(&disk).unwrap();
-        let mut workload = Workload::new(seed);
-        let nth = 1 + seed % 6;
-        disk.inject(Fault::new(FaultOn::Sync).named("segment-").nth(nth));
-        for _ in 0..20 {
-            // The one whose sync fails is in doubt; everything after it is refused.
-            let _ = run(&journal, &workload.next());
-        }
-        drop(journal);
-        // Killed and started again, without a power cut between.
-        let disk = disk.after_kill();
-        let journal = open(&disk).unwrap();
-        let mut acknowledged = Content::of(&journal);
-        let mut workload = Workload::going_on(&acknowledged, seed);
-        for _ in 0..3 {
-            let change = workload.next();
-            run(&journal, &change).unwrap();
-            acknowledged.apply(&change);
-        }
-        let boot = disk.after_crash(seed);
-        let journal = open(&boot).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-        assert_eq!(Content::of(&journal), acknowledged, "seed {seed}");
+        builds_on_it_and_loses_nothing(&killed_after_a_failed_sync(seed), seed);
     }
 }
 
@@ -79,35 +87,16 @@ fn what_a_start_finds_after_a_failed_sync_is_durable_before_anything_builds_on_i
 #[test]
 fn what_failed_starts_leave_is_durable_before_anything_builds_on_it() {
     for seed in 0..120 {
-        let mut disk = SimDisk::new(seed);
-        let journal = open(&disk).unwrap();
-        let mut workload = Workload::new(seed);
-        let nth = 1 + seed % 6;
-        disk.inject(Fault::new(FaultOn::Sync).named("segment-").nth(nth));
-        for _ in 0..20 {
-            let _ = run(&journal, &workload.next());
-        }
-        drop(journal);
+        let mut disk = killed_after_a_failed_sync(seed);
         for start in 0..1 + seed % 3 {
-            disk = disk.after_kill();
             let nth = 1 + (seed / 3 + start) % 3;
             disk.inject(Fault::new(FaultOn::Sync).named("segment-").nth(nth));
             // It may have no more syncs than that, and then it succeeds.
             drop(open(&disk));
+            disk = disk.after_kill();
         }
-        let disk = disk.after_kill();
         disk.clear_faults();
-        let journal = open(&disk).unwrap();
-        let mut acknowledged = Content::of(&journal);
-        let mut workload = Workload::going_on(&acknowledged, seed);
-        for _ in 0..3 {
-            let change = workload.next();
-            run(&journal, &change).unwrap();
-            acknowledged.apply(&change);
-        }
-        let boot = disk.after_crash(seed);
-        let journal = open(&boot).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-        assert_eq!(Content::of(&journal), acknowledged, "seed {seed}");
+        builds_on_it_and_loses_nothing(&disk, seed);
     }
 }
 

@@ -164,12 +164,8 @@ impl Rig {
         self.world.clock.sleep(WHILE).await;
         stop.send_replace(true);
         running.await.unwrap();
-        let asked = Some(Asked::GetCluster(GetCluster {}));
-        let answer = self.world.metadata.query(Query { query: asked }).await;
-        match answer.unwrap().answer {
-            Some(Kind::Cluster(cluster)) => cluster.frozen_since != 0,
-            other => panic!("{other:?}"),
-        }
+        let cluster = self.world.metadata.cluster().await.unwrap();
+        cluster.frozen_since != 0
     }
 }
 
@@ -178,9 +174,9 @@ async fn chunk(metadata: &Metadata) -> Chunk {
         domain: 1,
         sha256: vec![1; 32].into(),
     };
-    let asked = Some(Asked::GetChunks(GetChunks { chunks: vec![key] }));
-    match metadata.query(Query { query: asked }).await.unwrap().answer {
-        Some(Kind::Chunks(mut rows)) => rows.chunks.remove(0),
+    let asked = Asked::GetChunks(GetChunks { chunks: vec![key] });
+    match metadata.ask(asked).await.unwrap() {
+        Kind::Chunks(mut rows) => rows.chunks.remove(0),
         other => panic!("{other:?}"),
     }
 }
