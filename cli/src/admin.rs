@@ -197,11 +197,7 @@ struct Client {
 
 impl Client {
     fn new(args: &AdminArgs) -> Result<Self, Fatal> {
-        let dir = args.dir.as_deref();
-        let found = match dir {
-            Some(dir) => Credentials::read(dir)?,
-            None => Credentials::from_environment()?,
-        };
+        let found = Credentials::kept(args.dir.as_deref())?;
         let missing = "none found: set CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY, or --dir";
         let credentials = found.ok_or_else(|| Fatal::new("root credentials", missing))?;
         Ok(Self {

@@ -60,10 +60,7 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(args: &'a BenchArgs) -> Result<Self, Fatal> {
-        let found = match &args.dir {
-            Some(dir) => Credentials::read(dir)?,
-            None => Credentials::from_environment()?,
-        };
+        let found = Credentials::kept(args.dir.as_deref())?;
         let missing = "none found: set CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY, or --dir";
         let keys = found.ok_or_else(|| Fatal::new("credentials", missing))?;
         Ok(Self {
@@ -82,16 +79,16 @@ impl<'a> Bench<'a> {
     /// Makes the bucket where it is not there.
     async fn bucket(&self) -> Result<(), Fatal> {
         let bucket = &self.args.bucket;
-        if self.one("HEAD", "", "").await?.failed > 0 {
-            let made = self.one("PUT", "", "").await?;
+        if self.one("HEAD", "").await?.failed > 0 {
+            let made = self.one("PUT", "").await?;
             must(made).map_err(|why| Fatal::new(format!("bucket {bucket}"), why))?;
         }
         Ok(())
     }
 
     /// One request; a refusal is counted, not an error.
-    async fn one(&self, method: &'static str, key: &str, query: &str) -> Result<Tally, Fatal> {
-        let plan = Rc::new(Plan::once(&self.args.bucket, method, key, query));
+    async fn one(&self, method: &'static str, key: &str) -> Result<Tally, Fatal> {
+        let plan = Rc::new(Plan::once(&self.args.bucket, method, key));
         load::run(&self.target, plan, Window::OPEN, &self.clock).await
     }
 
@@ -104,11 +101,11 @@ impl<'a> Bench<'a> {
 
     /// Puts the objects of a folder, unless an earlier run has left them.
     async fn prepare(&self, folder: &str) -> Result<(), Fatal> {
-        if self.one("HEAD", &all_there(folder), "").await?.failed == 0 {
+        if self.one("HEAD", &all_there(folder)).await?.failed == 0 {
             return Ok(());
         }
         must(self.each(Each::Put, folder, self.args.objects).await?)?;
-        must(self.one("PUT", &all_there(folder), "").await?).map(|_| ())
+        must(self.one("PUT", &all_there(folder)).await?)
     }
 
     async fn measure(&self, work: Work) -> Result<(), Fatal> {
@@ -146,7 +143,7 @@ impl<'a> Bench<'a> {
             self.clean_up(work, &folder, &fresh, &plan.put_by_client())
                 .await?;
         }
-        must(tally).map(|_| ())
+        must(tally)
     }
 
     /// When answers count.
@@ -219,7 +216,7 @@ impl<'a> Bench<'a> {
         put: &BTreeMap<u16, u64>,
     ) -> Result<(), Fatal> {
         if work != Work::Put {
-            must(self.one("DELETE", &all_there(folder), "").await?)?;
+            must(self.one("DELETE", &all_there(folder)).await?)?;
             must(self.each(Each::Delete, folder, self.args.objects).await?)?;
         }
         for (client, count) in put {
@@ -242,14 +239,14 @@ fn all_there(folder: &str) -> String {
     format!("{folder}-all-there")
 }
 
-/// A tally without failures.
-fn must(tally: Tally) -> Result<Tally, Fatal> {
+/// There were no failures.
+fn must(tally: Tally) -> Result<(), Fatal> {
     match &tally.first {
         Some(first) => Err(Fatal::new(
             format!("{} requests failed", tally.failed),
             first,
         )),
-        None => Ok(tally),
+        None => Ok(()),
     }
 }
 

@@ -96,6 +96,14 @@ impl Credentials {
         }
     }
 
+    /// From a server's directory where one is named, else from the environment.
+    pub(crate) fn kept(dir: Option<&Path>) -> Result<Option<Self>, Fatal> {
+        match dir {
+            Some(dir) => Self::read(dir),
+            None => Self::from_environment(),
+        }
+    }
+
     /// Into the first data directory, readable by its owner only.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), Fatal> {
         let path = dir.join(FILE);

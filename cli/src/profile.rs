@@ -6,10 +6,7 @@ use crate::{Fatal, console};
 
 /// Prints the profile. It holds the secret key: that is what it is for.
 pub(crate) fn run(args: &ProfileArgs) -> Result<(), Fatal> {
-    let kept = match &args.dir {
-        Some(dir) => Credentials::read(dir)?,
-        None => Credentials::from_environment()?,
-    };
+    let kept = Credentials::kept(args.dir.as_deref())?;
     let keys = kept.ok_or_else(|| {
         let why = "no keys: name the server's directory with --dir, or set \
                    CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY";

@@ -114,7 +114,8 @@ impl Incoming {
 pub(crate) struct ObjectBody {
     incoming: Incoming,
     upload: Upload,
-    md5: Digesting,
+    /// Who makes its MD5 beside others'; else it is made alone in the end.
+    md5: Option<Digesting>,
     makes_sha256: bool,
     /// What is left of the frame being decoded, and of the run decoded from it.
     frame: Bytes,
@@ -131,8 +132,8 @@ impl ObjectBody {
     ) -> Self {
         Self {
             incoming,
+            md5: Digesting::of(abreast, upload.decoded_len()),
             upload,
-            md5: Digesting::new(abreast),
             makes_sha256,
             frame: Bytes::new(),
             run: Bytes::new(),
@@ -143,7 +144,9 @@ impl ObjectBody {
     async fn run(&mut self) -> Result<Option<Bytes>, S3Error> {
         loop {
             if let Some(run) = self.upload.next(&mut self.frame)? {
-                self.md5.push(std::mem::take(self.upload.md5())).await;
+                if let Some(md5) = &self.md5 {
+                    md5.push(std::mem::take(self.upload.md5())).await;
+                }
                 return Ok(Some(run));
             }
             match self.incoming.frame().await? {
@@ -182,7 +185,9 @@ impl Source for ObjectBody {
     async fn finish(mut self) -> Result<(Verified, Option<Sha256>), S3Error> {
         // What should not be there any more is digested too, and then counted against the length.
         while self.run().await?.is_some() {}
-        *self.upload.md5() = self.md5.finish().await;
+        if let Some(md5) = self.md5 {
+            *self.upload.md5() = md5.finish().await;
+        }
         let verified = self.upload.finish()?;
         let sha256 = verified.sha256().map(Sha256);
         Ok((verified, sha256))

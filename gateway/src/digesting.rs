@@ -63,8 +63,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Digesting {
-    /// Of a body that begins.
-    pub(crate) fn new(abreast: &Arc<Abreast>) -> Self {
+    /// Of a body of so many bytes; none for one too short to be worth a place beside others.
+    pub(crate) fn of(abreast: &Arc<Abreast>, length: u64) -> Option<Self> {
+        (length >= WORTH as u64).then(|| Self::new(abreast))
+    }
+
+    fn new(abreast: &Arc<Abreast>) -> Self {
         let debt = Arc::default();
         let mut bodies = lock(&abreast.bodies);
         let number = bodies.next;
