@@ -37,6 +37,13 @@ pub(crate) const DISK_DOWN_MAX: Duration = Duration::from_secs(60);
 pub(crate) const INCARNATION_DRAWS: u32 = 32;
 /// Rounds of prepare calls for one chunk.
 pub(crate) const PREPARE_ROUNDS: u32 = 4;
+/// Times that the cluster view is read again for one chunk.
+pub(crate) const VIEW_REREADS: u32 = 2;
+/// Pause before disks are asked again where too few could be reached; doubles up to
+/// [`PREPARE_PAUSE_MAX`]. A node that starts again is away for about as long as [`OPEN_PATIENCE`].
+pub(crate) const PREPARE_PAUSE: Duration = Duration::from_millis(50);
+/// The longest such pause.
+pub(crate) const PREPARE_PAUSE_MAX: Duration = Duration::from_millis(200);
 /// Longest wait for one disk to reserve room.
 pub(crate) const PREPARE_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest wait for enough disks to reserve room: a client hears within two seconds that it must wait.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cairn_compat_suite::{Call, Client, HttpError, Response};
 use cairn_tests::cluster::{Cluster, GATEWAYS, NODES};
 use cairn_tests::content::Piece;
+use cairn_tests::patience::Stopwatch;
 use cairn_tests::random::Random;
 use cairn_tests::s3::{self, make_bucket};
 
@@ -16,6 +17,8 @@ const KEYS: u64 = 6;
 const LENGTHS: [usize; 4] = [100, 5_000, 90_000, 1 << 20];
 /// What a client of S3 waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What an SDK waits before it tries once more (up to a second, at random).
+const BEFORE_RETRY: Duration = Duration::from_millis(250);
 
 /// What all clients counted.
 #[derive(Debug, Default)]
@@ -127,7 +130,7 @@ impl User {
     }
 }
 
-/// Sends a call; after an error, once more through the other gateway.
+/// Sends a call; after an error and an SDK's pause, once more through the other gateway.
 fn with_one_retry(
     clients: &[Client],
     first: usize,
@@ -140,16 +143,19 @@ fn with_one_retry(
         Err(why) => why,
     };
     counted.retried.fetch_add(1, Ordering::Relaxed);
+    std::thread::sleep(BEFORE_RETRY);
     let again = attempt(clients, first + 1, call);
     again.map_err(|again| format!("{} {}: {why}, then {again}", call.method, call.path))
 }
 
 fn attempt(clients: &[Client], gateway: usize, call: &Call) -> Result<Response, String> {
     let client = clients.get(gateway % clients.len()).ok_or("no gateway")?;
+    let watch = Stopwatch::start();
     let result: Result<Response, HttpError> = client.with_patience(PATIENCE).send(call);
-    match result {
-        Ok(response) if response.status < 500 => Ok(response),
-        Ok(response) => Err(format!("{} {}", response.status, response.text())),
-        Err(why) => Err(why.to_string()),
-    }
+    let why = match result {
+        Ok(response) if response.status < 500 => return Ok(response),
+        Ok(response) => format!("{} {}", response.status, response.text()),
+        Err(why) => why.to_string(),
+    };
+    Err(format!("{why} after {:?}", watch.elapsed()))
 }

@@ -78,36 +78,46 @@ impl ChunkWriter {
     ) -> Result<Self, WriteError> {
         let mut view = path.views.get().await?;
         let deadline = path.clock.monotonic() + tuning::OPEN_PATIENCE;
-        for round in 1..=tuning::PREPARE_ROUNDS {
+        let mut rereads = tuning::VIEW_REREADS;
+        let mut pause = tuning::PREPARE_PAUSE;
+        for round in 1_u32.. {
             let coding = view.coding(length);
             let drawn = draw(path, &view, session, coding);
             let asked = drawn.disks.iter().filter(|(_, ask)| *ask).count();
             let left = deadline.saturating_sub(path.clock.monotonic());
             let patience = tuning::PREPARE_PATIENCE.min(left);
-            let (lanes, stale) = prepare(path, &drawn, coding, length, patience).await;
-            let last = round == tuning::PREPARE_ROUNDS || path.clock.monotonic() >= deadline;
-            if stale {
+            let may_reread = rereads > 0;
+            let prepared = prepare(path, &drawn, coding, length, patience, may_reread).await;
+            if prepared.stale {
+                rereads -= 1;
                 view = path.views.newer_than(Some(&view)).await?;
                 continue;
             }
+            let lanes = prepared.lanes;
             let taken = lanes.iter().filter(|lane| lane.upload.is_some()).count();
-            if could_be_met(&view, coding, &lanes) && (taken == asked || last) {
-                let encoder = StripeEncoder::new(coding, length).map_err(internal)?;
-                return Ok(Self {
-                    path: Arc::clone(path),
-                    view,
-                    domain,
-                    length,
-                    coding,
-                    incarnation: drawn.incarnation,
-                    epoch: drawn.epoch,
-                    lanes,
-                    encoder,
-                    sha256: hash.then(sha2::Sha256::new),
-                    crc: crc_fast::Digest::new(Crc64Nvme),
-                });
-            }
-            if last {
+            let left = deadline.saturating_sub(path.clock.monotonic());
+            let last = round >= tuning::PREPARE_ROUNDS || left.is_zero();
+            if could_be_met(&view, coding, &lanes) {
+                if taken == asked || last {
+                    let encoder = StripeEncoder::new(coding, length).map_err(internal)?;
+                    return Ok(Self {
+                        path: Arc::clone(path),
+                        view,
+                        domain,
+                        length,
+                        coding,
+                        incarnation: drawn.incarnation,
+                        epoch: drawn.epoch,
+                        lanes,
+                        encoder,
+                        sha256: hash.then(sha2::Sha256::new),
+                        crc: crc_fast::Digest::new(Crc64Nvme),
+                    });
+                }
+            } else if prepared.away && pause < left {
+                path.clock.sleep(pause).await;
+                pause = (pause * 2).min(tuning::PREPARE_PAUSE_MAX);
+            } else if prepared.away || last {
                 break;
             }
         }
@@ -321,14 +331,26 @@ fn draw(path: &DataPath, view: &View, session: &Entered, coding: Coding) -> Draw
     }
 }
 
-/// Reserves a shard on each disk that is to be asked. Also tells whether the view is stale.
+/// What a round of reservations came to.
+struct Prepared {
+    lanes: Vec<Lane>,
+    /// The view may be old, and is worth reading again.
+    stale: bool,
+    /// Some disk could not be reached or is too busy: it may take a shard in a moment.
+    away: bool,
+}
+
+/// Reserves a shard on each disk that is to be asked. One that still knows another partition table
+/// after the view was read again (`may_reread` no more) counts as failed, whoever is right: a node
+/// that has lost one disk of two says "not mine" for good.
 async fn prepare(
     path: &DataPath,
     drawn: &Draw,
     coding: Coding,
     chunk_len: u64,
     patience: Duration,
-) -> (Vec<Lane>, bool) {
+    may_reread: bool,
+) -> Prepared {
     let begun = path.clock.monotonic();
     let calls = (0_u8..).zip(&drawn.disks).map(|(shard, (disk, ask))| {
         let header = ShardHeader {
@@ -346,25 +368,30 @@ async fn prepare(
         }
     });
     let outcomes = join_all(calls).await;
-    let mut stale = false;
+    let (mut stale, mut away) = (false, false);
     let lane = |((disk, _), outcome): (&(DiskId, bool), Option<_>)| {
         let mut lane = Lane {
             disk: *disk,
             upload: None,
         };
         match outcome {
-            None => {}
+            None => away = true,
             Some(Ok(upload)) => {
                 path.nodes.took_write(*disk);
                 lane.upload = Some(upload);
             }
-            Some(Err(ShardError::StaleEpoch { .. } | ShardError::NotMine)) => stale = true,
-            Some(Err(error)) => lane.fail(path, &error, begun),
+            Some(Err(ShardError::StaleEpoch { .. } | ShardError::NotMine)) if may_reread => {
+                stale = true;
+            }
+            Some(Err(error)) => {
+                away |= matches!(error, ShardError::Unavailable(_));
+                lane.fail(path, &error, begun);
+            }
         }
         lane
     };
     let lanes = drawn.disks.iter().zip(outcomes).map(lane).collect();
-    (lanes, stale)
+    Prepared { lanes, stale, away }
 }
 
 fn could_be_met(view: &View, coding: Coding, lanes: &[Lane]) -> bool {

@@ -30,6 +30,8 @@ pub(crate) enum DiskFault {
     Away,
     /// Knows a newer epoch than anyone else, so many times.
     Stale(u32),
+    /// Its node runs without it.
+    NotMine,
     /// Has lost what it had.
     Missing,
     /// Says its records are bad.
@@ -237,6 +239,7 @@ impl ShardService for FakeDisks {
             Some(DiskFault::Full) => return Err(ShardError::Full),
             Some(DiskFault::Hangs) => std::future::pending().await,
             Some(DiskFault::Away) => return Err(away()),
+            Some(DiskFault::NotMine) => return Err(ShardError::NotMine),
             Some(DiskFault::Stale(_)) => {
                 return Err(ShardError::StaleEpoch {
                     current: header.epoch + 1,
@@ -268,6 +271,7 @@ impl ShardService for FakeDisks {
         match fault {
             Some(DiskFault::Hangs) => std::future::pending().await,
             Some(DiskFault::Away) => return Err(away()),
+            Some(DiskFault::NotMine) => return Err(ShardError::NotMine),
             Some(DiskFault::Missing) => return Err(ShardError::Missing),
             Some(DiskFault::Corrupt) => return Err(ShardError::Corrupt("bad record".to_owned())),
             Some(DiskFault::Stale(_)) => {

@@ -1,3 +1,4 @@
+mod patience;
 mod slow;
 
 use std::sync::atomic::Ordering;
