@@ -57,32 +57,48 @@ macro_rules! rounds {
     };
 }
 
-/// Adds blocks to one chain.
+/// Adds as many blocks to each of a few chains as the shortest input has, word by word: one chain leaves most
+/// of a processor idle, and a second costs little more where vectors would be mostly empty.
 #[inline(never)]
-pub(super) fn one(state: &mut [u32; 4], blocks: &[[u8; BLOCK]]) {
+pub(super) fn few<const N: usize>(states: &mut [[u32; 4]; N], inputs: &[&[[u8; BLOCK]]; N]) {
     // Where `b` comes last it is added last: it is what the next step waits for.
     let f = |x: u32, b: u32, c: u32, d: u32| x.wrapping_add(d ^ (b & (c ^ d)));
     let g = |x: u32, b: u32, c: u32, d: u32| x.wrapping_add(c & !d).wrapping_add(b & d);
     let h = |x: u32, b: u32, c: u32, d: u32| x.wrapping_add(b ^ (c ^ d));
     let i = |x: u32, b: u32, c: u32, d: u32| x.wrapping_add(c ^ (b | !d));
-    for block in blocks {
-        let mut words = [0_u32; 16];
-        for (word, bytes) in words.iter_mut().zip(block.as_chunks().0) {
-            *word = u32::from_le_bytes(*bytes);
-        }
-        let [mut a, mut b, mut c, mut d] = *state;
+    let count = inputs.iter().map(|blocks| blocks.len()).min().unwrap_or(0);
+    let state = |word: usize| std::array::from_fn(|chain| states[chain][word]);
+    let [mut a, mut b, mut c, mut d]: [Words<N>; 4] = std::array::from_fn(state);
+    let mut words = [[0_u32; N]; 16];
+    for at in 0..count {
+        load(&mut words, inputs, at);
+        let before = [a, b, c, d];
         macro_rules! step {
             ($f:ident, $word:expr, $n:expr, $a:ident, $b:ident, $c:ident, $d:ident) => {
-                let sum = $a.wrapping_add(SINES[$n]).wrapping_add(words[$word]);
-                let turned = $f(sum, $b, $c, $d).rotate_left(ROTATIONS[$n / 16][$n % 4]);
-                $a = $b.wrapping_add(turned);
+                for chain in 0..N {
+                    let sum = $a[chain]
+                        .wrapping_add(SINES[$n])
+                        .wrapping_add(words[$word][chain]);
+                    let turned = $f(sum, $b[chain], $c[chain], $d[chain]);
+                    let turned = turned.rotate_left(ROTATIONS[$n / 16][$n % 4]);
+                    $a[chain] = $b[chain].wrapping_add(turned);
+                }
             };
         }
         rounds!(step, [f, g, h, i], a, b, c, d);
-        for (word, add) in state.iter_mut().zip([a, b, c, d]) {
-            *word = word.wrapping_add(add);
-        }
+        add(&mut a, &before[0]);
+        add(&mut b, &before[1]);
+        add(&mut c, &before[2]);
+        add(&mut d, &before[3]);
     }
+    for (chain, state) in states.iter_mut().enumerate() {
+        *state = [a[chain], b[chain], c[chain], d[chain]];
+    }
+}
+
+/// Adds blocks to one chain.
+pub(super) fn one(state: &mut [u32; 4], blocks: &[[u8; BLOCK]]) {
+    few(std::array::from_mut(state), &[blocks]);
 }
 
 /// One word of each chain.
@@ -170,6 +186,8 @@ pub(super) enum Lanes {
     Avx2,
     /// Vectors of four words are in every processor of 64 bits.
     Portable,
+    /// No vectors: up to three chains word by word.
+    Few,
 }
 
 /// Words of a vector.
@@ -212,7 +230,7 @@ impl Lanes {
     /// All that this machine has.
     #[cfg(test)]
     pub(super) fn all() -> Vec<Self> {
-        let mut all = vec![Self::Portable];
+        let mut all = vec![Self::Portable, Self::Few];
         #[cfg(target_arch = "x86_64")]
         {
             if Self::here() != Self::Portable {
@@ -232,12 +250,14 @@ impl Lanes {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 | Self::Avx512(Width::Eight) => 8,
             Self::Portable => 4,
+            Self::Few => 3,
         }
     }
 
     /// The fastest for so many chains: a turn of few lanes takes less than one of many.
     pub(super) fn fit(self, chains: usize) -> Self {
         match (self, chains) {
+            (_, 0..=3) => Self::Few,
             #[cfg(target_arch = "x86_64")]
             (Self::Avx512(_), 0..=8) => Self::Avx512(Width::Eight),
             (_, 0..=4) => Self::Portable,
@@ -265,7 +285,20 @@ impl Lanes {
                 unsafe { avx2(states, inputs) }
             }),
             Self::Portable => spread::<4>(states, inputs, many),
+            Self::Few => match states.len() {
+                1 => word_by_word::<1>(states, inputs),
+                2 => word_by_word::<2>(states, inputs),
+                _ => word_by_word::<3>(states, inputs),
+            },
         }
+    }
+}
+
+/// Chains as they are.
+fn word_by_word<const N: usize>(states: &mut [[u32; 4]], inputs: &[&[u8]]) {
+    if let (Some(states), Some(inputs)) = (states.first_chunk_mut::<N>(), inputs.first_chunk::<N>())
+    {
+        few(states, &inputs.map(|input| input.as_chunks::<BLOCK>().0));
     }
 }
 
