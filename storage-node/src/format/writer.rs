@@ -187,7 +187,7 @@ impl Runs {
         Self {
             left: padded_len - first,
             offset: 0,
-            buffer: AlignedBuf::zeroed(first),
+            buffer: AlignedBuf::unfilled(first),
             filled: 0,
         }
     }
@@ -219,7 +219,7 @@ impl Runs {
     fn turn(&mut self) -> Option<Run> {
         let next = self.left.min(RUN_LEN);
         self.left -= next;
-        let bytes = std::mem::replace(&mut self.buffer, AlignedBuf::zeroed(next));
+        let bytes = std::mem::replace(&mut self.buffer, AlignedBuf::unfilled(next));
         let run = Run {
             offset: self.offset,
             bytes,
@@ -229,8 +229,10 @@ impl Runs {
         (!run.bytes.is_empty()).then_some(run)
     }
 
-    /// The last, partly filled buffer.
+    /// The last, partly filled buffer; zeros behind what is in it.
     fn rest(&mut self) -> Option<Run> {
+        let padding = self.buffer.as_mut_slice().get_mut(self.filled..);
+        padding.unwrap_or_default().fill(0);
         (self.filled > 0).then(|| self.turn()).flatten()
     }
 }

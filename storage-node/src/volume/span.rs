@@ -12,7 +12,8 @@ pub(crate) fn read(file: &dyn DiskFile, from: u64, len: u64) -> io::Result<Bytes
     let start = from / UNIT_U64 * UNIT_U64;
     let end = (from + len).next_multiple_of(UNIT_U64);
     let size = usize::try_from(end - start).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mut buffer = AlignedBuf::zeroed(size);
+    // No more of it is given than was read.
+    let mut buffer = AlignedBuf::unfilled(size);
     let got = file.read_at(buffer.as_mut_slice(), start)?;
     let skip = usize::try_from(from - start).map_err(|_| io::ErrorKind::InvalidInput)?;
     let want = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;

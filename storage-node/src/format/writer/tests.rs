@@ -72,6 +72,13 @@ fn stored_fits(shape: &Shape, bytes: &[u8], salt: Salt, at: u64, as_cell: u64) -
     stored ^ cell::key(salt, shape.incarnation, shape.shard, as_cell) == crc32c(cell)
 }
 
+/// Buffers of records before this one, full of what must not come back.
+fn leave_pages_behind() {
+    for len in (64 << 10..=RUN_LEN).step_by(64 << 10) {
+        AlignedBuf::unfilled(len).as_mut_slice().fill(0xee);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -80,6 +87,7 @@ proptest! {
         k in 1_u8..=4, cells in 1_u32..=4, chunk_len in 0_u64..1_500_000, unit: u32, sequence: u64,
     ) {
         let shape = shape(k, cells * 4_096, chunk_len, k - 1);
+        leave_pages_behind();
         let bytes = record(&shape, SALT, unit, sequence);
         prop_assert_eq!(bytes.len() as u64, u64::from(shape.units().unwrap()) * UNIT_U64);
         prop_assert_eq!(decode_header(&bytes, SALT, unit), Some(shape));
@@ -91,6 +99,8 @@ proptest! {
         prop_assert_eq!(trailer.sequence, sequence);
         prop_assert_eq!(trailer.chunk, chunk());
         prop_assert_eq!(trailer.table, table(&shape));
+        let end = usize::try_from(shape.len()).unwrap();
+        prop_assert!(bytes[end..].iter().all(|byte| *byte == 0), "padding");
         for cell in 0..shape.cells() {
             let start = shape.cell_offset(cell) as usize;
             let len = shape.cell_len(cell) as usize;

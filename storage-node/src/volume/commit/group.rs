@@ -359,7 +359,8 @@ fn join(mut run: Vec<Write>) -> Option<Write> {
         return run.pop();
     }
     let length = run.iter().map(|write| write.bytes.len()).sum();
-    let mut bytes = AlignedBuf::zeroed(length);
+    // All of it is copied over.
+    let mut bytes = AlignedBuf::unfilled(length);
     let (segment, offset) = run.first().map(|write| (write.segment, write.offset))?;
     debug_assert!(offset.is_multiple_of(UNIT_U64));
     let mut rest = bytes.as_mut_slice();
