@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use cairn_model::RowVersion;
-use cairn_wire::metadata::{Attributes, Checksum, Content};
+use cairn_wire::metadata::{Attributes, Content};
 
 use super::{KeyKind, RowError, read_escaped, read_u64, write_escaped, write_escaped_open};
 
@@ -63,10 +63,21 @@ pub struct ListedAttributes {
     pub storage_class: String,
     /// As [`Attributes::checksums`].
     #[prost(message, repeated, tag = "4")]
-    pub checksums: Vec<Checksum>,
+    pub checksums: Vec<ListedChecksum>,
     /// As [`Attributes::etag`].
     #[prost(string, tag = "5")]
     pub etag: String,
+}
+
+/// What a listing shows of a [`Checksum`](cairn_wire::metadata::Checksum).
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ListedChecksum {
+    /// As `Checksum::algorithm`.
+    #[prost(string, tag = "1")]
+    pub algorithm: String,
+    /// As `Checksum::composite`.
+    #[prost(bool, tag = "3")]
+    pub composite: bool,
 }
 
 impl ListedRow {
@@ -127,7 +138,7 @@ impl KeyKind for ObjectKey {
 
 #[cfg(test)]
 mod tests {
-    use cairn_wire::metadata::{Header, content};
+    use cairn_wire::metadata::{Checksum, Header, content};
 
     use super::*;
 
@@ -142,7 +153,7 @@ mod tests {
             headers: vec![Header::default()],
             user_metadata: vec![Header::default()],
             storage_class: "STANDARD_IA".to_owned(),
-            checksums: vec![checksum.clone()],
+            checksums: vec![checksum],
             etag: "e".to_owned(),
             parts: 3,
         };
@@ -162,7 +173,10 @@ mod tests {
             modified_ms: 8,
             attributes: Some(ListedAttributes {
                 storage_class: "STANDARD_IA".to_owned(),
-                checksums: vec![checksum],
+                checksums: vec![ListedChecksum {
+                    algorithm: "crc64nvme".to_owned(),
+                    composite: true,
+                }],
                 etag: "e".to_owned(),
             }),
         };

@@ -62,6 +62,7 @@ pub(super) fn objects(rows: &Rows<'_>, query: &ListObjects) -> Result<ListAnswer
             Step::Next | Step::End => break,
         }
     }
+    filling.page.next_after = filling.last().cloned().unwrap_or_default();
     Ok(filling.page)
 }
 
@@ -92,6 +93,15 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
+    /// The last entry of the page: a key or a common prefix.
+    fn last(&self) -> Option<&Bytes> {
+        match self.last {
+            Last::None => None,
+            Last::Key => self.page.objects.last().map(|object| &object.key),
+            Last::Group => self.page.common_prefixes.last(),
+        }
+    }
+
     fn see(&mut self, key: &[u8], value: &[u8]) -> Step {
         match self.take(key, value) {
             Ok(step) => step,
@@ -104,11 +114,10 @@ impl Filling<'_> {
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<Step, RowError> {
         let key = ObjectKey::decode(key)?.key;
-        let is_seen = match self.last {
-            Last::None => false,
-            Last::Key => self.page.next_after == key,
-            Last::Group => key.starts_with(&self.page.next_after),
-        };
+        let is_seen = self.last().is_some_and(|last| match self.last {
+            Last::Group => key.starts_with(last),
+            Last::None | Last::Key => *last == key,
+        });
         if is_seen {
             return Ok(self.pass_over());
         }
@@ -118,14 +127,12 @@ impl Filling<'_> {
         }
         self.passed = 0;
         if let Some(group) = group_of(&key, &self.query.prefix, &self.query.delimiter) {
-            self.page.next_after = Bytes::copy_from_slice(group);
-            self.page.common_prefixes.push(self.page.next_after.clone());
+            let group = Bytes::copy_from_slice(group);
+            self.page.common_prefixes.push(group);
             self.last = Last::Group;
         } else {
-            self.page.next_after = key.into();
             let row = ListedRow::of(value)?;
-            let key = self.page.next_after.clone();
-            self.page.objects.push(listed(key, row));
+            self.page.objects.push(listed(key.into(), row));
             self.last = Last::Key;
         }
         Ok(Step::Next)
@@ -137,7 +144,10 @@ impl Filling<'_> {
         if self.passed < PASSED_OVER {
             return Step::Next;
         }
-        let (bucket, last) = (self.query.bucket, &self.page.next_after);
+        let Some(last) = self.last() else {
+            return Step::Next;
+        };
+        let bucket = self.query.bucket;
         Step::Seek(past(&match self.last {
             Last::Group => ObjectKey::keys_with(bucket, last),
             Last::None | Last::Key => ObjectKey::versions_of(bucket, last),

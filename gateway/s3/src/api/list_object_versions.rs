@@ -140,6 +140,7 @@ impl ListObjectVersionsOutput {
             request.write_delimiter(xml);
             request.write_encoding(xml);
             xml.flag("IsTruncated", self.next.is_some());
+            Entry::reserve(self.versions.len(), xml);
             for version in &self.versions {
                 version.write(request, xml);
             }

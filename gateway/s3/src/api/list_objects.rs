@@ -65,6 +65,7 @@ impl ListObjectsOutput {
             request.write_delimiter(xml);
             request.write_encoding(xml);
             xml.flag("IsTruncated", self.next_marker.is_some());
+            Entry::reserve(self.contents.len(), xml);
             for entry in &self.contents {
                 entry.write("Contents", request, xml, |_| {});
             }

@@ -82,6 +82,7 @@ impl ListObjectsV2Output {
             request.write_delimiter(xml);
             request.write_encoding(xml);
             xml.flag("IsTruncated", self.next.is_some());
+            Entry::reserve(self.contents.len(), xml);
             for entry in &self.contents {
                 entry.write("Contents", request, xml, |_| {});
             }

@@ -126,6 +126,14 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Bytes that one takes, about.
+    const ROOM: usize = 384;
+
+    /// Room for so many.
+    pub(super) fn reserve(entries: usize, xml: &mut Writer) {
+        xml.reserve(entries * Self::ROOM);
+    }
+
     /// `Contents` without version fields; `Version` puts those between key and time.
     pub(super) fn write(
         &self,
