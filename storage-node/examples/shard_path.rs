@@ -73,6 +73,7 @@ impl ShardService for Nothing {
         let cells = (0..read.cells).map(|_| self.0.clone()).collect();
         Ok(ShardCells {
             cells,
+            checksums: None,
             cell_table: None,
         })
     }

@@ -11,6 +11,8 @@ use cairn_rpc::{
     DiskRoute, ShardCells, ShardDelete, ShardError, ShardHeader, ShardRead, ShardReceipt,
     ShardRoutes, ShardService, ShardTrailer, ShardUpload,
 };
+use crc_fast::CrcAlgorithm::Crc32Iscsi;
+use crc_fast::checksum;
 use tokio::sync::Semaphore;
 
 /// What a disk does wrong.
@@ -173,14 +175,10 @@ impl FakeDisks {
             return Err(ShardError::Corrupt("another chunk".to_owned()));
         }
         let first = usize::try_from(read.first_cell).unwrap();
-        let cells = sealed
-            .cells
-            .iter()
-            .skip(first)
-            .take(read.cells as usize)
-            .cloned()
-            .collect();
+        let cells = sealed.cells.iter().skip(first);
+        let cells: Vec<Bytes> = cells.take(read.cells as usize).cloned().collect();
         Ok(ShardCells {
+            checksums: Some(cells.iter().map(crc_of).collect()),
             cells,
             cell_table: read
                 .with_table
@@ -223,12 +221,17 @@ fn away() -> ShardError {
     ShardError::Unavailable("away".to_owned())
 }
 
-fn flip(cells: &mut [Bytes]) {
-    for cell in cells {
+fn flip(found: &mut ShardCells) {
+    for cell in &mut found.cells {
         let mut bytes = cell.to_vec();
         bytes[0] ^= 0x40;
         *cell = Bytes::from(bytes);
     }
+    found.checksums = Some(found.cells.iter().map(crc_of).collect());
+}
+
+fn crc_of(cell: &Bytes) -> u32 {
+    u32::try_from(checksum(Crc32Iscsi, cell)).unwrap()
 }
 
 #[async_trait]
@@ -283,7 +286,7 @@ impl ShardService for FakeDisks {
         }
         let mut given = self.read_sealed(&read)?;
         if fault == Some(DiskFault::FlipsBits) {
-            flip(&mut given.cells);
+            flip(&mut given);
         }
         if fault == Some(DiskFault::WrongTable) {
             given.cell_table = given

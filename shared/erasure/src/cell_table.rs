@@ -133,7 +133,13 @@ impl CellTable {
     /// Whether `cell`, padding included, is this data cell.
     #[must_use]
     pub fn agrees(&self, stripe: u64, shard: u8, cell: &[u8]) -> bool {
-        self.entry(stripe, shard) == Some(crc32c(cell))
+        self.agrees_with(stripe, shard, crc32c(cell))
+    }
+
+    /// The same for one whose CRC-32C is known.
+    #[must_use]
+    pub fn agrees_with(&self, stripe: u64, shard: u8, crc32c: u32) -> bool {
+        self.entry(stripe, shard) == Some(crc32c)
     }
 
     /// The byte form.

@@ -69,6 +69,9 @@ pub struct ShardRead {
 pub struct ShardCells {
     /// The cells asked for, in order, each padded as stored.
     pub cells: Vec<Bytes>,
+    /// The CRC-32C of each, made of these very bytes in this process: who checks cells needs not make it
+    /// once more. None for bytes that came from another process.
+    pub checksums: Option<Vec<u32>>,
     /// The cell table where it was asked for.
     pub cell_table: Option<Arc<[u32]>>,
 }

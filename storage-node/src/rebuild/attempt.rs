@@ -90,7 +90,11 @@ impl Attempt {
             if let Some(stripe) = self.open.get_mut(&at)
                 && stripe.cells.iter().all(|cell| cell.shard != shard)
             {
-                stripe.cells.push(ShardCell { shard, bytes });
+                stripe.cells.push(ShardCell {
+                    shard,
+                    bytes,
+                    crc32c: None,
+                });
             }
         }
     }

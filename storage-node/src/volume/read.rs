@@ -78,10 +78,19 @@ impl Volume {
             .with_table
             .then(|| verify::read_ends(reader.file, salt, entry));
         let cells = reader.cells(read)?;
-        Ok(ShardCells {
+        Ok(given(
             cells,
-            cell_table: table.transpose()?.map(|trailer| trailer.table),
-        })
+            table.transpose()?.map(|trailer| trailer.table),
+        ))
+    }
+}
+
+fn given(cells: Vec<(Bytes, u32)>, cell_table: Option<Arc<[u32]>>) -> ShardCells {
+    let (cells, checksums) = cells.into_iter().unzip();
+    ShardCells {
+        cells,
+        checksums: Some(checksums),
+        cell_table,
     }
 }
 
@@ -119,14 +128,12 @@ impl Reader<'_> {
         let cells = (first..end)
             .map(|number| self.cell(&record, 0, number))
             .collect::<Result<_, _>>()?;
-        Ok(ShardCells {
-            cells,
-            cell_table: read.with_table.then(|| Arc::clone(&trailer.table)),
-        })
+        let table = read.with_table.then(|| Arc::clone(&trailer.table));
+        Ok(given(cells, table))
     }
 
     /// The cells alone, in as few reads as their length allows.
-    fn cells(&self, read: &ShardRead) -> Result<Vec<Bytes>, String> {
+    fn cells(&self, read: &ShardRead) -> Result<Vec<(Bytes, u32)>, String> {
         let shape = &self.entry.shape;
         let stride = u64::from(shape.coding.cell()) + cell::CHECK_LEN as u64;
         let (mut first, end) = self.range(read);
@@ -154,13 +161,14 @@ impl Reader<'_> {
         Ok(cells)
     }
 
-    fn cell(&self, span: &Bytes, from: u64, number: u64) -> Result<Bytes, String> {
+    /// A cell, and the checksum that it has.
+    fn cell(&self, span: &Bytes, from: u64, number: u64) -> Result<(Bytes, u32), String> {
         let stored = stored_cell(span, from, &self.entry.shape, self.salt, number)
             .ok_or_else(|| format!("cell {number} is cut short"))?;
         if !stored.fits && !planted(Bug::CellsUnchecked) {
             return Err(format!("cell {number} fails its checksum"));
         }
-        Ok(stored.bytes)
+        Ok((stored.bytes, stored.made))
     }
 
     fn check_header(&self, bytes: &[u8]) -> Result<(), String> {

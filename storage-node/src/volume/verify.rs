@@ -55,7 +55,9 @@ pub(crate) struct StoredCell {
     pub(crate) bytes: Bytes,
     /// The plain checksum it was stored with, by its key.
     pub(crate) plain: u32,
-    /// Whether the bytes still have it.
+    /// The one the bytes have.
+    pub(crate) made: u32,
+    /// Whether they are the same.
     pub(crate) fits: bool,
 }
 
@@ -73,8 +75,13 @@ pub(crate) fn stored_cell(
     let key = cell::key(salt, shape.incarnation, shape.shard, number);
     let plain = u32::from_be_bytes(check) ^ key;
     let bytes = span.slice(start..end);
-    let fits = crc32c(&bytes) == plain;
-    Some(StoredCell { bytes, plain, fits })
+    let made = crc32c(&bytes);
+    Some(StoredCell {
+        bytes,
+        plain,
+        made,
+        fits: made == plain,
+    })
 }
 
 /// Reads a record's header and trailer; the reason where one of them is not as `entry` says.

@@ -78,10 +78,16 @@ impl Gather {
                 if !self.take_table(read.cell_table, row) {
                     return self.damage(shard, "wrong cell table");
                 }
+                let mut checksums = read.checksums.unwrap_or_default().into_iter();
                 for (stripe, bytes) in (first..).zip(read.cells) {
+                    let crc32c = checksums.next();
                     let cells = self.cells.entry(stripe).or_default();
                     if cells.iter().all(|cell| cell.shard != shard) {
-                        cells.push(ShardCell { shard, bytes });
+                        cells.push(ShardCell {
+                            shard,
+                            bytes,
+                            crc32c,
+                        });
                     }
                 }
             }

@@ -20,6 +20,8 @@ pub struct ShardCell {
     pub shard: u8,
     /// Its bytes.
     pub bytes: Bytes,
+    /// Their CRC-32C, where this process has made it.
+    pub crc32c: Option<u32>,
 }
 
 /// Plain cells of a stripe, all checked.
@@ -195,8 +197,8 @@ impl StripeDecoder {
             let is_copy = self.codec.data() == 1;
             let stands_for = if is_copy { 0 } else { shard };
             let is_data = stands_for < self.data_shards();
-            let fits = cell.bytes.len() == len
-                && (!is_data || self.table.agrees(stripe, stands_for, &cell.bytes));
+            let fits =
+                cell.bytes.len() == len && (!is_data || self.agrees(stripe, stands_for, cell));
             if !fits {
                 sorted.bad.insert(shard);
             } else if is_data {
@@ -210,6 +212,13 @@ impl StripeDecoder {
         sorted.data.sort_unstable_by_key(|(shard, _)| *shard);
         sorted.parity.sort_unstable_by_key(|(shard, _)| *shard);
         Ok(sorted)
+    }
+
+    fn agrees(&self, stripe: u64, shard: u8, cell: &ShardCell) -> bool {
+        match cell.crc32c {
+            Some(crc32c) => self.table.agrees_with(stripe, shard, crc32c),
+            None => self.table.agrees(stripe, shard, &cell.bytes),
+        }
     }
 
     /// Good data cells that include all of `wanted`. Adds to `bad` what shows itself on the way.

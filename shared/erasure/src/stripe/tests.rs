@@ -48,19 +48,23 @@ fn encode(coding: Coding, plain: &[u8], at_once: usize) -> (Vec<Stripe>, CellTab
     (stripes, encoder.finish().unwrap())
 }
 
+/// Of every second cell the checksum is known.
 fn cells(stripe: &Stripe, shards: impl IntoIterator<Item = u8>) -> Vec<ShardCell> {
-    shards
-        .into_iter()
-        .map(|shard| ShardCell {
+    let cell = |shard: u8| {
+        let bytes = stripe.cells[usize::from(shard)].clone();
+        ShardCell {
             shard,
-            bytes: stripe.cells[usize::from(shard)].clone(),
-        })
-        .collect()
+            crc32c: shard.is_multiple_of(2).then(|| crc32c(&bytes)),
+            bytes,
+        }
+    };
+    shards.into_iter().map(cell).collect()
 }
 
 fn rot(cell: &mut ShardCell, at: usize) {
     let mut bytes = cell.bytes.to_vec();
     bytes[at] ^= 0x40;
+    cell.crc32c = cell.crc32c.map(|_| crc32c(&bytes));
     cell.bytes = bytes.into();
 }
 

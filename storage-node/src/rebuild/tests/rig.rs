@@ -282,7 +282,11 @@ impl ShardService for Moody {
             Mood::Clipped => cells.iter_mut().for_each(|c| *c = c.slice(1..)),
         }
         let cell_table = with_table.then_some(table);
-        Ok(ShardCells { cells, cell_table })
+        Ok(ShardCells {
+            cells,
+            checksums: None,
+            cell_table,
+        })
     }
 
     async fn delete(&self, _: DiskId, _: &[ShardDelete]) -> Result<(), ShardError> {

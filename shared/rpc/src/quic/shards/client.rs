@@ -115,7 +115,11 @@ impl ShardService for ShardClient {
             }
             cells.extend(cutter.take(frame).map_err(|_| unexpected())?);
         }
-        Ok(ShardCells { cells, cell_table })
+        Ok(ShardCells {
+            cells,
+            checksums: None,
+            cell_table,
+        })
     }
 
     async fn delete(&self, disk: DiskId, deletes: &[ShardDelete]) -> Result<(), ShardError> {

@@ -86,7 +86,9 @@ impl ShardHandler {
     }
 
     async fn read(&self, read: ShardRead, call: &mut ServerCall) -> Result<(), Abort> {
-        let ShardCells { cells, cell_table } = match self.shards.read(read).await {
+        let ShardCells {
+            cells, cell_table, ..
+        } = match self.shards.read(read).await {
             Ok(found) => found,
             Err(error) => return answer(call, Err(error)).await,
         };

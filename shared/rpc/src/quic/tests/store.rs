@@ -172,6 +172,7 @@ impl ShardService for Store {
         let cells = stored.cells.iter().skip(read.first_cell as usize);
         Ok(ShardCells {
             cells: cells.take(read.cells as usize).cloned().collect(),
+            checksums: None,
             cell_table: read
                 .with_table
                 .then(|| Arc::clone(&stored.trailer.cell_table)),
