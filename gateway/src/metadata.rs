@@ -203,6 +203,8 @@ queries! {
     buckets(ListBuckets) -> Buckets: wire::BucketsAnswer;
     /// The current version of a key, or none.
     object(GetObject) -> Object: wire::ObjectAnswer;
+    /// A bucket, an object in it and its chunk rows, at one moment.
+    find(FindObject) -> Found: wire::FoundAnswer;
     /// A page of keys.
     objects(ListObjects) -> List: wire::ListAnswer;
     /// Pages of a manifest.

@@ -9,7 +9,7 @@
 //! Everything before the line is decided from the signed head alone. The first poll of the body is
 //! what makes hyper answer `100 Continue`, so a client that waits for it sends nothing in vain.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -18,13 +18,14 @@ use cairn_s3::sigv4::{Authenticated, PayloadSigning};
 use cairn_s3::upload::Document;
 use cairn_s3::{BucketName, Code, Head, ObjectKey, Op, S3Error, Target, headers};
 use cairn_wire::metadata as wire;
+use cairn_world::{Bug, planted};
 use http::{Request, Response};
 
 use crate::body::Incoming;
 use crate::data::session::Entered;
 use crate::gateway::Inner;
 use crate::users::User;
-use crate::{app, error, s3_api};
+use crate::{app, error, s3_api, tuning};
 
 /// A request that may be carried out.
 pub(crate) struct Call {
@@ -38,6 +39,17 @@ pub(crate) struct Call {
     target: Target,
     /// The bucket, for every operation on one that exists.
     bucket: Option<wire::Bucket>,
+    /// The object, for operations that read one: it was found with its bucket.
+    found: Mutex<Option<Found>>,
+}
+
+/// What one look at the metadata has shown of an object.
+pub(crate) struct Found {
+    /// Entered before the look, where bytes are to be read: what the row names then stays.
+    pub(crate) session: Option<Entered>,
+    pub(crate) object: Option<wire::Object>,
+    /// Rows of its chunks, or of none.
+    pub(crate) chunks: Vec<wire::Chunk>,
 }
 
 /// Answers an S3 request. The name of the operation is for counters and logs.
@@ -73,6 +85,7 @@ async fn admit(gateway: &Arc<Inner>, parts: http::request::Parts) -> Result<Call
         scheme: if secure { "https" } else { "http" },
         target,
         bucket: None,
+        found: Mutex::new(None),
     };
     call.authorise(&demands).await?;
     Ok(call)
@@ -95,7 +108,13 @@ impl Call {
         let Some(name) = self.target.bucket().filter(|_| self.op != Op::CreateBucket) else {
             return Ok(());
         };
-        let Some(bucket) = self.gateway.bucket(name).await? else {
+        let bucket = match self.op {
+            Op::GetObject | Op::HeadObject if !planted(Bug::ManifestBeforeSession) => {
+                self.find(name).await?
+            }
+            _ => self.gateway.bucket(name).await?,
+        };
+        let Some(bucket) = bucket else {
             return Err(self.no_such_bucket(name).await);
         };
         if !self.user.root && bucket.owner != self.user.id {
@@ -113,6 +132,37 @@ impl Call {
         }
         self.bucket = Some(bucket);
         Ok(())
+    }
+
+    /// The bucket, and with it the object that is to be read.
+    async fn find(&self, bucket: &BucketName) -> Result<Option<wire::Bucket>, S3Error> {
+        let reads = self.op == Op::GetObject;
+        let session = match reads {
+            true => Some(self.enter().await?),
+            false => None,
+        };
+        let query = wire::FindObject {
+            bucket: bucket.as_str().to_owned(),
+            key: self.key_bytes()?,
+            chunks: if reads { tuning::CHUNK_ROWS_FOUND } else { 0 },
+        };
+        let answer = self.gateway.path.metadata.find(query).await;
+        let answer = answer.map_err(error::of_query)?;
+        *self.found() = Some(Found {
+            session,
+            object: answer.object,
+            chunks: answer.chunks,
+        });
+        Ok(answer.bucket)
+    }
+
+    fn found(&self) -> MutexGuard<'_, Option<Found>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was found of the object with its bucket; given once.
+    pub(crate) fn take_found(&self) -> Option<Found> {
+        self.found().take()
     }
 
     /// The refusal; where the bucket that was meant is in the host's name, it says so.

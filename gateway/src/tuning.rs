@@ -69,6 +69,8 @@ pub(crate) const SEALING_CHUNKS: usize = 2;
 
 /// Chunk rows read ahead in one query.
 pub(crate) const CHUNK_ROWS_AHEAD: usize = 64;
+/// Chunks of an object whose rows come with the object's own.
+pub(crate) const CHUNK_ROWS_FOUND: u32 = 8;
 /// Stripes read in one step; as many wait to be sent.
 pub(crate) const READ_STRIPES: u64 = 2;
 /// Attempts at one piece: with a newer view, with a newer chunk row.

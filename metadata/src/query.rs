@@ -8,7 +8,7 @@ use cairn_store::{See, View, prefix_end};
 use cairn_wire::metadata::answer::Answer as Kind;
 use cairn_wire::metadata::query::Query as Asked;
 use cairn_wire::metadata::{
-    Answer, BucketsAnswer, ListUsers, Query, SessionsAnswer, UsersAnswer, WorkStatus,
+    Answer, Bucket, BucketsAnswer, ListUsers, Query, SessionsAnswer, UsersAnswer, WorkStatus,
 };
 
 use crate::apply::ApplyError;
@@ -60,18 +60,13 @@ pub fn answer(view: &dyn View, query: Query) -> Result<Answer, QueryError> {
                 .map(second)
                 .collect::<Result<_, _>>()?,
         }),
-        Asked::GetBucket(query) => {
-            let bucket = match rows.get(&BucketNameKey(query.name))? {
-                Some(name) => rows.get(&BucketKey(name.id))?,
-                None => None,
-            };
-            Kind::Buckets(BucketsAnswer {
-                buckets: bucket.into_iter().collect(),
-                truncated: false,
-            })
-        }
+        Asked::GetBucket(query) => Kind::Buckets(BucketsAnswer {
+            buckets: bucket(&rows, query.name)?.into_iter().collect(),
+            truncated: false,
+        }),
         Asked::ListBuckets(query) => Kind::Buckets(listing::buckets(&rows, &query)?),
         Asked::GetObject(query) => Kind::Object(objects::get(&rows, &query)?),
+        Asked::FindObject(query) => Kind::Found(objects::find(&rows, query)?),
         Asked::ListObjects(query) => Kind::List(listing::objects(&rows, &query)?),
         Asked::GetPages(query) => Kind::Pages(objects::pages(&rows, &query)?),
         Asked::GetChunks(query) => Kind::Chunks(objects::chunks(&rows, &query)?),
@@ -95,6 +90,13 @@ pub fn answer(view: &dyn View, query: Query) -> Result<Answer, QueryError> {
 /// The store's.
 pub fn waiting(view: &dyn View) -> Result<WorkStatus, ApplyError> {
     waiting::count(&Rows(view))
+}
+
+fn bucket(rows: &Rows<'_>, name: String) -> Result<Option<Bucket>, ApplyError> {
+    match rows.get(&BucketNameKey(name))? {
+        Some(name) => rows.get(&BucketKey(name.id)),
+        None => Ok(None),
+    }
 }
 
 fn sessions(rows: &Rows<'_>) -> Result<SessionsAnswer, ApplyError> {

@@ -255,7 +255,7 @@ fn query_error(error: QueryError) -> MetadataError {
 fn reads_stale(asked: Option<&Asked>) -> bool {
     match asked {
         Some(Asked::ListObjects(_) | Asked::ListBuckets(_)) => planted(Bug::StaleList),
-        Some(Asked::GetObject(_)) => planted(Bug::StaleRead),
+        Some(Asked::GetObject(_) | Asked::FindObject(_)) => planted(Bug::StaleRead),
         _ => false,
     }
 }

@@ -1,6 +1,6 @@
 //! An object's bytes in order, checked, a few stripes at a time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +71,12 @@ impl Reader {
             rows: BTreeMap::new(),
             open: None,
         }
+    }
+
+    /// Chunk rows that came with the object's row: they need not be asked for.
+    pub(crate) fn knowing(mut self, rows: Vec<ChunkRow>) -> Self {
+        self.rows = rows.into_iter().map(|row| (row.chunk, row)).collect();
+        self
     }
 
     /// A reader of `range` of one chunk, whose row was read in the session. All of a chunk is
@@ -155,12 +161,15 @@ impl Reader {
                 Run::Chunk(run) => Some(run.chunk),
                 Run::Inline { .. } => None,
             });
-            let mut chunks: Vec<ChunkId> = chunks.collect();
-            chunks.sort_unstable();
-            chunks.dedup();
-            self.rows.clear();
-            if !chunks.is_empty() {
-                self.rows = ChunkRow::fetch(&self.path.metadata, chunks).await?;
+            let chunks: BTreeSet<ChunkId> = chunks.collect();
+            self.rows.retain(|chunk, _| chunks.contains(chunk));
+            let unknown = chunks.into_iter();
+            let unknown: Vec<ChunkId> = unknown
+                .filter(|chunk| !self.rows.contains_key(chunk))
+                .collect();
+            if !unknown.is_empty() {
+                let rows = ChunkRow::fetch(&self.path.metadata, unknown).await?;
+                self.rows.extend(rows);
             }
         }
         Ok(self.runs.pop_front())

@@ -61,6 +61,8 @@ pub(crate) struct State {
     faults: VecDeque<Fault>,
     down: bool,
     kept_alive: Vec<Vec<u64>>,
+    /// Queries answered so far.
+    asked: u64,
     /// How long the next reading of a user takes.
     slow_user: Option<(Arc<super::HandClock>, Duration)>,
     /// An object that is written when pages are next asked for, which takes them away.
@@ -230,6 +232,11 @@ impl State {
         &self.staged
     }
 
+    /// Queries answered so far.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked
+    }
+
     pub(crate) fn kept_alive(&mut self) -> &mut Vec<Vec<u64>> {
         &mut self.kept_alive
     }
@@ -312,6 +319,7 @@ impl MetadataService for FakeMetadata {
         if state.down {
             return Err(MetadataError::Unavailable("down".to_owned()));
         }
+        state.asked += 1;
         let query = query.query.unwrap();
         if matches!(query, wire::query::Query::GetUser(_))
             && let Some((clock, by)) = state.slow_user.take()

@@ -10,13 +10,15 @@ use cairn_s3::conditions::{self, ReadOutcome};
 use cairn_s3::range::Span;
 use cairn_s3::{Code, S3Error, Timestamp};
 use cairn_wire::metadata as wire;
-use cairn_world::{Bug, buggify, planted};
+use cairn_world::buggify;
 use http::Response;
 
 use super::attributes;
+use crate::data::chunk_reader::ChunkRow;
 use crate::data::layout;
 use crate::data::read_body::ReadBody;
 use crate::data::reader::Reader;
+use crate::data::session::Entered;
 use crate::error;
 use crate::pipeline::Call;
 
@@ -33,16 +35,17 @@ pub(super) enum Found {
 
 pub(super) async fn get(call: &Call) -> Result<Response<Body>, S3Error> {
     let input = GetObject::from_head(&call.head)?;
-    // In this order: what the row names then stays until the session ends.
-    let (session, found) = if planted(Bug::ManifestBeforeSession) {
-        let found = find(call, input).await?;
-        pause(call).await;
-        (call.enter().await?, found)
-    } else {
-        let session = call.enter().await?;
-        let found = find(call, input).await?;
-        pause(call).await;
-        (session, found)
+    check_version(input.version_id.as_deref())?;
+    let Seen {
+        session,
+        object,
+        chunks,
+    } = see(call).await?;
+    let found = judge(call, input, object).await?;
+    pause(call).await;
+    let session = match session {
+        Some(session) => session,
+        None => call.enter().await?,
     };
     let (object, output) = match found {
         Found::Object(found) => *found,
@@ -51,7 +54,8 @@ pub(super) async fn get(call: &Call) -> Result<Response<Body>, S3Error> {
     let range = bytes(&output);
     let length = range.end - range.start;
     let path = &call.gateway.path;
-    let reader = Reader::new(path, session, call.domain()?, &object, range);
+    let rows = chunks.iter().filter_map(ChunkRow::read).collect();
+    let reader = Reader::new(path, session, call.domain()?, &object, range).knowing(rows);
     let body = ReadBody::open(path, reader, length)
         .await
         .map_err(error::of_read)?;
@@ -74,9 +78,38 @@ fn bytes(output: &ObjectOutput) -> Range<u64> {
     }
 }
 
-/// Reads the object's row and judges the request's conditions and range by it.
+/// An object as it was when its row was read.
+struct Seen {
+    /// None only where a planted bug has the row read first.
+    session: Option<Entered>,
+    object: wire::Object,
+    chunks: Vec<wire::Chunk>,
+}
+
+async fn see(call: &Call) -> Result<Seen, S3Error> {
+    let Some(found) = call.take_found() else {
+        return Ok(Seen {
+            session: None,
+            object: row(call, None).await?,
+            chunks: Vec::new(),
+        });
+    };
+    Ok(Seen {
+        session: found.session,
+        object: found.object.ok_or_else(|| no_such_key(call))?,
+        chunks: found.chunks,
+    })
+}
+
+/// The row that was found with the bucket, and what the response says by it.
 pub(super) async fn find(call: &Call, input: GetObject) -> Result<Found, S3Error> {
-    let object = row(call, input.version_id.as_deref()).await?;
+    check_version(input.version_id.as_deref())?;
+    let seen = see(call).await?;
+    judge(call, input, seen.object).await
+}
+
+/// Judges the request's conditions and range by the object's row.
+async fn judge(call: &Call, input: GetObject, object: wire::Object) -> Result<Found, S3Error> {
     let row = object.attributes.clone().unwrap_or_default();
     let modified = Timestamp::from_millis(object.modified_ms);
     let outcome = input.conditions.evaluate(&row.etag, modified);
@@ -124,14 +157,12 @@ pub(super) async fn row(call: &Call, version: Option<&str>) -> Result<wire::Obje
     check_version(version)?;
     let metadata = &call.gateway.path.metadata;
     let answer = metadata.object(query).await.map_err(error::of_query)?;
-    let no_such_key = || S3Error::new(Code::NoSuchKey).with("Key", key_text(call));
-    answer.object.ok_or_else(no_such_key)
+    answer.object.ok_or_else(|| no_such_key(call))
 }
 
-fn key_text(call: &Call) -> String {
-    call.key()
-        .map(|key| key.as_str().to_owned())
-        .unwrap_or_default()
+fn no_such_key(call: &Call) -> S3Error {
+    let key = call.key().map(|key| key.as_str().to_owned());
+    S3Error::new(Code::NoSuchKey).with("Key", key.unwrap_or_default())
 }
 
 /// A bucket without versions has one version of each key.

@@ -5,8 +5,9 @@ use cairn_wire::metadata::content::Place;
 use cairn_wire::metadata::object::Place as ObjectPlace;
 use cairn_wire::metadata::part_read::Place as PartPlace;
 use cairn_wire::metadata::{
-    Chunk, ChunksAnswer, Content, ExtentList, ExtentRead, ExtentWrite, GetChunks, GetObject,
-    GetPages, Object, ObjectAnswer, Page, PagesAnswer, PartRead,
+    Chunk, ChunkKey as ChunkRef, ChunksAnswer, Content, ExtentList, ExtentRead, ExtentWrite,
+    FindObject, FoundAnswer, GetChunks, GetObject, GetPages, Object, ObjectAnswer, Page,
+    PagesAnswer, PartRead,
 };
 
 use super::{QueryError, Rows};
@@ -25,6 +26,40 @@ pub(super) fn get(rows: &Rows<'_>, query: &GetObject) -> Result<ObjectAnswer, Qu
     Ok(ObjectAnswer {
         object: newest.map(|(key, row)| object(key, row)),
     })
+}
+
+/// A bucket by name, the current version of a key in it, and the rows of its chunks where they are
+/// few: each none where it is not there.
+pub(super) fn find(rows: &Rows<'_>, query: FindObject) -> Result<FoundAnswer, QueryError> {
+    let mut found = FoundAnswer {
+        bucket: super::bucket(rows, query.bucket)?,
+        ..FoundAnswer::default()
+    };
+    let Some(bucket) = &found.bucket else {
+        return Ok(found);
+    };
+    let key = GetObject {
+        bucket: bucket.id,
+        key: query.key,
+    };
+    found.object = get(rows, &key)?.object;
+    let place = found
+        .object
+        .as_ref()
+        .and_then(|object| object.place.as_ref());
+    if let Some(ObjectPlace::Extents(list)) = place
+        && list.extents.len() <= usize::try_from(query.chunks).unwrap_or(0)
+    {
+        let key = |extent: &ExtentRead| ChunkRef {
+            domain: bucket.domain,
+            sha256: extent.sha256.clone(),
+        };
+        let asked = GetChunks {
+            chunks: list.extents.iter().map(key).collect(),
+        };
+        found.chunks = chunks(rows, &asked)?.chunks;
+    }
+    Ok(found)
 }
 
 fn object(key: ObjectKey, row: ObjectRow) -> Object {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use cairn_wire::metadata::{GetObject, ListObjects, ListUploads};
+use cairn_wire::metadata::{FindObject, GetObject, ListObjects, ListUploads};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -99,6 +99,7 @@ proptest! {
         let (a, b) = (Bytes::from(a), Bytes::from(b));
         let asked = [
             Asked::GetObject(GetObject { bucket, key: a.clone() }),
+            Asked::FindObject(FindObject { bucket: "bucket".to_owned(), key: a.clone(), chunks: limit }),
             Asked::ListObjects(ListObjects { bucket, prefix: a.clone(), delimiter: b.clone(), after: a.clone(), limit }),
             Asked::ListUploads(ListUploads {
                 bucket, prefix: b.clone(), delimiter: a.clone(), after_key: a.clone(), after_upload: b, limit,
@@ -109,6 +110,39 @@ proptest! {
             let _any = answer(&state, Query { query: Some(query) });
         }
     }
+}
+
+#[test]
+fn an_object_is_found_with_its_bucket_and_a_few_chunks() {
+    let mut state = State::with_bucket();
+    state.done(put_inline("inline", b"x"));
+    let session = state.begin();
+    let put = state.put(session, "chunks", &[7, 8, 7]);
+    assert_eq!(state.run_as(session, 1, put).refusal, 0);
+    let find = |bucket: &str, key: &str, chunks: u32| {
+        let query = Asked::FindObject(FindObject {
+            bucket: bucket.to_owned(),
+            key: Bytes::copy_from_slice(key.as_bytes()),
+            chunks,
+        });
+        let found = answer(&state, Query { query: Some(query) }).unwrap();
+        let Some(Kind::Found(found)) = found.answer else {
+            panic!("{found:?}");
+        };
+        let rows = found.chunks.iter().map(|chunk| chunk.sha256[0]).collect();
+        let rows: Vec<u8> = rows;
+        (found.bucket.is_some(), found.object.is_some(), rows)
+    };
+    assert_eq!(find("no-such", "inline", 9), (false, false, vec![]));
+    assert_eq!(find("photos", "no-such", 9), (true, false, vec![]));
+    assert_eq!(find("photos", "inline", 9), (true, true, vec![]));
+    assert_eq!(find("photos", "chunks", 0), (true, true, vec![]));
+    assert_eq!(
+        find("photos", "chunks", 2),
+        (true, true, vec![]),
+        "too many"
+    );
+    assert_eq!(find("photos", "chunks", 3), (true, true, vec![7, 8, 7]));
 }
 
 /// More keys in a group than are passed over one by one, before, between and after other keys.

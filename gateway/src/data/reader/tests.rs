@@ -156,6 +156,37 @@ async fn a_chunk_without_a_row_is_lost_not_empty() {
 }
 
 #[tokio::test]
+async fn rows_that_came_along_are_not_asked_for_and_others_are() {
+    let rig = Rig::new(1, 0, 1).await;
+    let body = pattern(33 << 20);
+    rig.put("key", Script::new(body.clone())).await.unwrap();
+    let object = rig.object("key").await;
+    let rows = rig.metadata.edit(|state| state.chunks().clone());
+    let known: Vec<ChunkRow> = rows.values().filter_map(ChunkRow::read).collect();
+    assert_eq!(known.len(), 2, "two are the same");
+    let read = async |known: Vec<ChunkRow>| {
+        let session = rig.sessions.enter().await.unwrap();
+        let domain = DomainId(rig.bucket.domain);
+        let mut reader = Reader::new(&rig.path, session, domain, &object, 0..object.length);
+        reader = reader.knowing(known);
+        let mut sent = Vec::new();
+        while let Some(pieces) = reader.next().await? {
+            sent.extend(pieces.concat());
+        }
+        Ok::<_, ReadError>(sent)
+    };
+    let asked = || rig.metadata.edit(|state| state.asked());
+    let before = asked();
+    assert!(read(known.clone()).await.unwrap() == body);
+    assert_eq!(asked() - before, 0);
+    assert!(read(known[..1].to_vec()).await.unwrap() == body);
+    assert_eq!(asked() - before, 1);
+    rig.metadata.edit(|state| state.chunks().clear());
+    assert!(read(known.clone()).await.unwrap() == body);
+    assert_eq!(read(known[..1].to_vec()).await, Err(ReadError::Lost));
+}
+
+#[tokio::test]
 async fn a_body_gives_every_byte_or_an_error() {
     let rig = Rig::new(2, 1, 3).await;
     let body = pattern(3 << 20);

@@ -88,6 +88,7 @@ impl State {
                 let object = self.objects.get(&(get.bucket, get.key)).cloned();
                 Answer::Object(wire::ObjectAnswer { object })
             }
+            Query::FindObject(find) => Answer::Found(self.find_object(&find)),
             Query::ListObjects(list) => Answer::List(self.list_objects(&list)),
             Query::GetPages(get) => Answer::Pages(self.get_pages(&get)),
             Query::GetChunks(get) => {
@@ -114,6 +115,26 @@ impl State {
                 Answer::ChunkPage(wire::ChunkPage::default())
             }
             Query::GetGarbage(_) => Answer::Garbage(wire::GarbageAnswer::default()),
+        }
+    }
+
+    fn find_object(&self, find: &wire::FindObject) -> wire::FoundAnswer {
+        let bucket = self.buckets.get(&find.bucket).cloned();
+        let row = |bucket: &wire::Bucket| self.objects.get(&(bucket.id, find.key.clone()));
+        let object = bucket.as_ref().and_then(row).cloned();
+        let extents = match object.as_ref().and_then(|object| object.place.as_ref()) {
+            Some(wire::object::Place::Extents(list)) => list.extents.as_slice(),
+            _ => &[],
+        };
+        let domain = bucket.as_ref().map_or(0, |bucket| bucket.domain);
+        let chunk = |extent: &wire::ExtentRead| {
+            let row = self.chunks.get(&(domain, extent.sha256.clone()));
+            row.filter(|_| extents.len() <= find.chunks as usize)
+        };
+        wire::FoundAnswer {
+            chunks: extents.iter().filter_map(chunk).cloned().collect(),
+            bucket,
+            object,
         }
     }
 

@@ -22,6 +22,23 @@ async fn what_is_put_is_got_whatever_its_length() {
     }
 }
 
+/// Bucket, object and chunk rows come of one look: in a cluster each look is a round of the voters.
+#[tokio::test]
+async fn reading_an_object_asks_the_metadata_once() {
+    let site = Site::new(2, 1).with_bucket().await;
+    for length in [100, 5_000, 700_000] {
+        let put = site.call(Method::PUT, "/bucket/key", pattern(length)).await;
+        assert_eq!(put.status, 200);
+        for method in [Method::GET, Method::HEAD] {
+            let before = site.metadata.edit(|state| state.asked());
+            let got = site.call(method.clone(), "/bucket/key", "").await;
+            assert_eq!(got.status, 200);
+            let asked = site.metadata.edit(|state| state.asked()) - before;
+            assert_eq!(asked, 1, "{method} of {length} bytes");
+        }
+    }
+}
+
 #[tokio::test]
 async fn headers_and_metadata_come_back_and_overrides_replace_them() {
     let site = Site::new(1, 0).with_bucket().await;
