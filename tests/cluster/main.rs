@@ -4,6 +4,7 @@ mod debt_is_paid;
 mod gateway_dies;
 mod kill_nine_cluster;
 mod load;
+mod memory;
 mod network_cut;
 mod one_winner_two_gateways;
 mod pairs_lost;

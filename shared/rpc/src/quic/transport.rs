@@ -31,11 +31,12 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
     Arc::new(config)
 }
 
-/// Takes datagrams of any length a jumbo network may bring.
+/// Takes datagrams as long as discovery may find. Longer ones nobody sends, and quinn's buffer for what it
+/// receives grows with them ([`tuning::RECEIVE_BUFFER`]).
 pub(crate) fn endpoint() -> EndpointConfig {
     let mut config = EndpointConfig::default();
     // Within the bounds of the setting, so the default stays only where a version changes them.
-    let _ = config.max_udp_payload_size(65_527);
+    let _ = config.max_udp_payload_size(tuning::MTU_MAX);
     config
 }
 

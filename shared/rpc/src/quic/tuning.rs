@@ -6,6 +6,9 @@ use std::time::Duration;
 /// Largest UDP payload that discovery tries. Ten segments of it (quinn's most) must stay under
 /// 65,535 bytes, else sendmsg fails and is taken for loss.
 pub(crate) const MTU_MAX: u16 = 6_500;
+/// What quinn receives into, for each endpoint: 32 messages of the kernel's at once, each of up to 64
+/// datagrams, each as long as may be. An allocator that clears it holds all of it.
+pub(crate) const RECEIVE_BUFFER: usize = 32 * 64 * MTU_MAX as usize;
 /// Unread bytes of one stream.
 pub(crate) const STREAM_WINDOW: u32 = 16 << 20;
 /// Unread bytes of one connection, and unacknowledged bytes sent.
@@ -34,6 +37,7 @@ pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
 
 const _: () = {
     assert!(MTU_MAX as u32 * 10 < 65_535);
+    assert!(RECEIVE_BUFFER <= 16 << 20);
     assert!(KEEP_ALIVE.as_millis() * 3 < IDLE.as_millis());
     assert!(PING_EVERY.as_millis() < AWAY.as_millis() && AWAY.as_millis() < SILENT.as_millis());
     assert!(STREAM_WINDOW <= CONNECTION_WINDOW);
