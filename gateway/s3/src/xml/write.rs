@@ -144,7 +144,7 @@ pub fn is_representable(c: char) -> bool {
 /// must be safe asks for `encoding-type=url`.
 fn escape_into(out: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(at) = first_to_escape(rest.as_bytes()) {
+    while let Some(at) = rest.bytes().position(is_marked) {
         let (plain, marked) = rest.split_at(at);
         out.push_str(plain);
         let mut chars = marked.chars();
@@ -156,27 +156,34 @@ fn escape_into(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
-/// Where the first byte lies that [`may_need_escape`]. Looks at a vector's bytes at once.
-fn first_to_escape(bytes: &[u8]) -> Option<usize> {
-    const VECTOR: usize = 16;
-    let is_plain = |vector: &&[u8; VECTOR]| {
-        let marked = vector.iter().map(|byte| may_need_escape(*byte));
-        !marked.fold(false, std::ops::BitOr::bitor)
-    };
-    let vectors = bytes.as_chunks().0.iter();
-    let plain = vectors.take_while(is_plain).count() * VECTOR;
-    let rest = bytes.get(plain..).unwrap_or_default();
-    let at = rest.iter().position(|byte| may_need_escape(*byte))?;
-    Some(plain + at)
-}
-
 /// Whether a byte is, or begins, a character that [`escape_char_into`] may write otherwise: most texts have
 /// none and are copied whole. 0xc2 begins U+0080 to U+00BF, 0xef begins U+F000 to U+FFFF.
-fn may_need_escape(byte: u8) -> bool {
+const fn may_need_escape(byte: u8) -> bool {
     matches!(
         byte,
         0..=0x1f | b'<' | b'>' | b'&' | b'"' | 0x7f | 0xc2 | 0xef
     )
+}
+
+/// [`may_need_escape`] of every byte: half the time of asking.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "every byte has a place among 256, and this runs in the compiler"
+)]
+static MARKED: [bool; 256] = {
+    let mut marked = [false; 256];
+    let mut byte = u8::MAX;
+    loop {
+        marked[byte as usize] = may_need_escape(byte);
+        if byte == 0 {
+            break marked;
+        }
+        byte -= 1;
+    }
+};
+
+fn is_marked(byte: u8) -> bool {
+    MARKED.get(usize::from(byte)).is_none_or(|marked| *marked)
 }
 
 fn escape_char_into(out: &mut String, c: char) {
