@@ -93,7 +93,7 @@ impl Focus {
     /// Bugs of commands and their outcomes.
     fn of_commits(bug: Bug) -> Option<Self> {
         Some(match bug {
-            Bug::ConditionOutsideApply => Self::on(&[Kind::Weather], &[]).with(&[
+            Bug::ConditionOutsideApply => Self::on(&[Kind::Weather], &["put-pauses"]).with(&[
                 Call::PutIfAbsent,
                 Call::PutIfMatch,
                 Call::Delete,
@@ -105,7 +105,14 @@ impl Focus {
             .with(&[Call::Put, Call::PutIfAbsent, Call::Delete, Call::Get]),
             Bug::EndedSessionAccepted => Self {
                 small: true,
-                ..Self::on(&[Kind::GatewayCutOff], &["commit-answer-lost"])
+                ..Self::on(
+                    &[Kind::GatewayCutOff],
+                    &[
+                        "commit-answer-lost",
+                        "outcome-asked-late",
+                        "keep-alive-lost",
+                    ],
+                )
             }
             .with(&[Call::Put, Call::Delete, Call::Get]),
             Bug::PartSetUnchecked => Self {

@@ -1,5 +1,7 @@
 //! `PUT /bucket/key`
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
 use cairn_s3::api::put_object::{PutObject, PutObjectOutput};
@@ -74,6 +76,9 @@ pub(super) async fn content(
         .map_err(error::of_commit)
 }
 
+/// How long a gateway may be held up just before a commit.
+const PAUSE: Duration = Duration::from_secs(3);
+
 /// The planted way to judge the conditions of a write: by what is there before its commit.
 async fn decide(call: &Call, asked: &wire::Conditions) -> Result<(), S3Error> {
     let query = wire::GetObject {
@@ -110,6 +115,10 @@ async fn commit(
         && let Some(asked) = conditions.take()
     {
         decide(call, &asked).await?;
+    }
+    if buggify("put-pauses") {
+        // Whatever was looked at before may be another by now.
+        call.gateway.path.clock.sleep(PAUSE).await;
     }
     if buggify("upload-sent-back") {
         return Err(error::of_commit(CommitError::RetryUpload));
