@@ -20,6 +20,7 @@ use crate::data::view::Views;
 use crate::digesting::Abreast;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
+use crate::recent::Recent;
 use crate::settings::Settings;
 use crate::users::Users;
 use crate::{app, error, tuning};
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) abreast: Arc<Abreast>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) users: Users,
+    /// By name, for writes.
+    buckets: Recent<wire::Bucket>,
     pub(crate) metrics: Metrics,
     uploads: Semaphore,
 }
@@ -68,6 +71,7 @@ impl Gateway {
         let sessions = Sessions::new(metadata.clone(), Arc::clone(&clock), settings.name.clone());
         let inner = Arc::new(Inner {
             hosts: Hosts::new(settings.domains.iter().map(String::as_str)),
+            buckets: Recent::default(),
             users: Users::new(metadata, Arc::clone(&clock), &settings.region),
             path: Arc::new(path),
             abreast: Arc::default(),
@@ -138,16 +142,49 @@ impl Inner {
     /// # Errors
     /// Metadata errors.
     pub(crate) async fn bucket(&self, name: &BucketName) -> Result<Option<wire::Bucket>, S3Error> {
+        let begun = self.clock.monotonic();
         let query = wire::GetBucket {
             name: name.as_str().to_owned(),
         };
-        let answer = self
-            .path
-            .metadata
-            .bucket(query)
-            .await
-            .map_err(error::of_query)?;
-        Ok(answer.buckets.into_iter().next())
+        let answer = self.path.metadata.bucket(query).await;
+        let found = answer.map_err(error::of_query)?.buckets.into_iter().next();
+        self.buckets.note(name.as_str(), begun, found.as_ref());
+        Ok(found)
+    }
+
+    /// A bucket by name as it was a moment ago, for a request whose commit names its id: where it is
+    /// gone by then the commit is refused, and [`Inner::refused`] must see the refusal.
+    ///
+    /// # Errors
+    /// Metadata errors.
+    pub(crate) async fn bucket_lately(
+        &self,
+        name: &BucketName,
+    ) -> Result<Option<wire::Bucket>, S3Error> {
+        let now = self.clock.monotonic();
+        match self.buckets.believed(name.as_str(), now) {
+            Some(bucket) => Ok(Some(bucket)),
+            None => self.bucket(name).await,
+        }
+    }
+
+    /// Forgets a bucket that has just been removed.
+    pub(crate) fn forget_bucket(&self, name: &BucketName) {
+        self.buckets.forget(name.as_str());
+    }
+
+    /// What to answer where a commit to a bucket of [`Inner::bucket_lately`] was refused: that there is
+    /// none is true only if there is none now.
+    pub(crate) async fn refused(&self, name: &BucketName, refused: S3Error) -> S3Error {
+        if refused.code() != Code::NoSuchBucket {
+            return refused;
+        }
+        self.forget_bucket(name);
+        match self.bucket(name).await {
+            Ok(None) => refused.with("BucketName", name.as_str()),
+            Ok(Some(_)) => S3Error::new(Code::ServiceUnavailable),
+            Err(error) => error,
+        }
     }
 
     /// A place among the uploads in progress, held while the body is.

@@ -24,6 +24,7 @@ mod json;
 mod metadata;
 mod metrics;
 mod pipeline;
+mod recent;
 mod s3_api;
 mod serve;
 mod settings;

@@ -112,6 +112,8 @@ impl Call {
             Op::GetObject | Op::HeadObject if !planted(Bug::ManifestBeforeSession) => {
                 self.find(name).await?
             }
+            // Their commits name the bucket's id.
+            Op::PutObject | Op::DeleteObject => self.gateway.bucket_lately(name).await?,
             _ => self.gateway.bucket(name).await?,
         };
         let Some(bucket) = bucket else {

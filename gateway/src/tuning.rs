@@ -24,10 +24,10 @@ pub(crate) const RESOLVE_ATTEMPTS: u32 = 64;
 
 /// How often the cluster view is read again without a reason.
 pub(crate) const VIEW_REFRESH: Duration = Duration::from_secs(10);
-/// How long a user record read by access key is believed.
-pub(crate) const USER_CACHE: Duration = Duration::from_secs(1);
-/// Users kept in that cache.
-pub(crate) const USER_CACHE_LEN: usize = 4_096;
+/// How long a user read by access key, or a bucket read by name for a write, is believed.
+pub(crate) const BELIEVED: Duration = Duration::from_secs(1);
+/// Rows of each kind that are remembered for it.
+pub(crate) const BELIEVED_LEN: usize = 4_096;
 
 /// How long a disk that failed a call is passed over by new writes; doubles while it goes on failing.
 pub(crate) const DISK_DOWN: Duration = Duration::from_secs(2);

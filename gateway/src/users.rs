@@ -1,7 +1,6 @@
 //! Who calls: users by access key, believed for at most a second.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cairn_model::DomainId;
@@ -14,7 +13,7 @@ use cairn_world::Clock;
 
 use crate::error;
 use crate::metadata::{Metadata, QueryError};
-use crate::tuning;
+use crate::recent::Recent;
 
 /// An account, and one of its keys.
 #[derive(Clone, Debug)]
@@ -55,7 +54,7 @@ pub(crate) struct Users {
     metadata: Metadata,
     clock: Arc<dyn Clock>,
     verifier: Verifier,
-    met: Mutex<BTreeMap<String, (Duration, Arc<User>)>>,
+    met: Recent<Arc<User>>,
 }
 
 /// The access key a verifier asked for, and its user where one is believed.
@@ -82,7 +81,7 @@ impl Secrets for Believed<'_> {
     fn secret(&self, access_key: &str) -> Option<SecretKey> {
         let user = match &self.read {
             Some((read, user)) if *read == access_key => Some(Arc::clone(user)),
-            _ => self.users.believed(access_key, self.now),
+            _ => self.users.met.believed(access_key, self.now),
         };
         let secret = user.as_ref().map(|user| user.secret.clone());
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -97,7 +96,7 @@ impl Users {
             metadata,
             clock,
             verifier: Verifier::new(region),
-            met: Mutex::default(),
+            met: Recent::default(),
         }
     }
 
@@ -138,7 +137,8 @@ impl Users {
     /// What [`Token::verify`] refuses; `ServiceUnavailable` where users cannot be read.
     pub(crate) async fn bearer(&self, text: &str) -> Result<Arc<User>, S3Error> {
         let token = Token::parse(text).ok_or_else(|| S3Error::new(Code::InvalidToken))?;
-        let mut user = self.believed(token.access_key(), self.clock.monotonic());
+        let now = self.clock.monotonic();
+        let mut user = self.met.believed(token.access_key(), now);
         if user.is_none() {
             let read = self.read(token.access_key()).await;
             user = read.map_err(error::of_query)?;
@@ -164,17 +164,6 @@ impl Users {
         (verified, believed.asked())
     }
 
-    fn met(&self) -> MutexGuard<'_, BTreeMap<String, (Duration, Arc<User>)>> {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A user read within the last second.
-    fn believed(&self, access_key: &str, now: Duration) -> Option<Arc<User>> {
-        let met = self.met();
-        let (read, user) = met.get(access_key)?;
-        (now.saturating_sub(*read) < tuning::USER_CACHE).then(|| Arc::clone(user))
-    }
-
     async fn read(&self, access_key: &str) -> Result<Option<Arc<User>>, QueryError> {
         let now = self.clock.monotonic();
         let query = wire::GetUser {
@@ -182,19 +171,12 @@ impl Users {
         };
         let found = self.metadata.user(query).await?.users.pop();
         let found = found.map(|row| Arc::new(User::from(row)));
-        let mut met = self.met();
-        if met.len() >= tuning::USER_CACHE_LEN {
-            met.clear();
-        }
-        match &found {
-            Some(user) => met.insert(access_key.to_owned(), (now, Arc::clone(user))),
-            None => met.remove(access_key),
-        };
+        self.met.note(access_key, now, found.as_ref());
         Ok(found)
     }
 
     /// Forgets a user that has just been changed or removed.
     pub(crate) fn forget(&self, access_key: &str) {
-        self.met().remove(access_key);
+        self.met.forget(access_key);
     }
 }

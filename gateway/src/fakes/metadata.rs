@@ -167,6 +167,10 @@ impl State {
         &mut self.objects
     }
 
+    pub(crate) fn buckets(&mut self) -> &mut BTreeMap<String, wire::Bucket> {
+        &mut self.buckets
+    }
+
     pub(crate) fn users(&mut self) -> &mut BTreeMap<String, wire::User> {
         &mut self.users
     }

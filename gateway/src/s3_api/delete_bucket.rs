@@ -10,12 +10,14 @@ use crate::error;
 use crate::pipeline::Call;
 
 pub(super) async fn delete(call: &Call) -> Result<Response, S3Error> {
-    let name = call.bucket_name()?.as_str();
+    let bucket = call.bucket_name()?;
+    let name = bucket.as_str();
     let session = call.enter().await?;
     let command = Command::DeleteBucket(wire::DeleteBucket {
         name: name.to_owned(),
     });
     let outcome = session.propose(command).await;
+    call.gateway.forget_bucket(bucket);
     outcome.map_err(|error| error::of_commit(error).with("BucketName", name))?;
     Ok(DeleteBucketOutput.into_response())
 }

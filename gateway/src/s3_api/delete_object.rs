@@ -23,7 +23,10 @@ pub(super) async fn delete(call: &Call) -> Result<Response, S3Error> {
             conditions: attributes::delete_conditions(&input.conditions),
         }],
     });
-    let reply = session.propose(command).await.map_err(error::of_commit)?;
+    let reply = match session.propose(command).await.map_err(error::of_commit) {
+        Ok(reply) => reply,
+        Err(refused) => return Err(call.gateway.refused(call.bucket_name()?, refused).await),
+    };
     let etags = &input.conditions.etags;
     outcome(reply.deleted.first())
         .map_err(|refused| attributes::refused_write(call, etags, refused))?;

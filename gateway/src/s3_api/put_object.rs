@@ -23,6 +23,13 @@ use crate::metadata::CommitError;
 use crate::pipeline::Call;
 
 pub(super) async fn put(call: &Call, body: Incoming) -> Result<Response<Body>, S3Error> {
+    match publish(call, body).await {
+        Err(refused) => Err(call.gateway.refused(call.bucket_name()?, refused).await),
+        done => done,
+    }
+}
+
+async fn publish(call: &Call, body: Incoming) -> Result<Response<Body>, S3Error> {
     let input = PutObject::from_head(&call.head)?;
     let upload = Upload::for_object(&call.head, call.authenticated.payload())?;
     let _permit = call.gateway.upload_permit()?;

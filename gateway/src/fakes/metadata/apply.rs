@@ -368,6 +368,7 @@ impl State {
     }
 
     fn delete_objects(&mut self, delete: &wire::DeleteObjects) -> Outcome {
+        self.domain(delete.bucket)?;
         let mut deleted = Vec::new();
         for item in &delete.items {
             let at = (delete.bucket, item.key.clone());

@@ -129,3 +129,57 @@ async fn buckets_are_listed_page_by_page() {
     assert_eq!(second.element("Name"), "ccc");
     assert_eq!(second.element("ContinuationToken"), "");
 }
+
+/// Its commit names the bucket by its id: what was read a moment ago is enough to bring it there.
+#[tokio::test]
+async fn a_write_reads_the_bucket_once_in_a_while() {
+    let site = Site::new(1, 0).with_bucket().await;
+    let asked = || site.metadata.edit(|state| state.asked());
+    let put = async || site.call(Method::PUT, "/bucket/key", "x").await.status;
+    assert_eq!(put().await, 200);
+    let before = asked();
+    assert_eq!(put().await, 200);
+    let gone = site.call(Method::DELETE, "/bucket/key", "").await;
+    assert_eq!((gone.status.as_u16(), asked() - before), (204, 0));
+    site.clock.advance(crate::tuning::BELIEVED);
+    assert_eq!(put().await, 200);
+    assert!(asked() > before);
+}
+
+#[tokio::test]
+async fn a_bucket_that_another_gateway_has_removed_takes_no_write() {
+    let site = Site::new(1, 0).with_bucket().await;
+    let put = async || site.call(Method::PUT, "/bucket/key", "x").await;
+    assert_eq!(put().await.status, 200);
+    let row = site.metadata.edit(|state| state.buckets().remove("bucket"));
+    let row = row.unwrap();
+    let missing = (404, "NoSuchBucket".to_owned());
+    assert_eq!(put().await.refusal(), missing);
+    site.metadata
+        .edit(|state| state.buckets().insert("bucket".to_owned(), row.clone()));
+    assert_eq!(put().await.status, 200);
+    site.metadata.edit(|state| state.buckets().clear());
+    let gone = site.call(Method::DELETE, "/bucket/key", "").await;
+    assert_eq!(gone.refusal(), missing);
+}
+
+/// The name is another bucket's by now: there is one, so the client is asked to come again.
+#[tokio::test]
+async fn a_write_on_its_way_to_a_bucket_made_anew_is_sent_again() {
+    let site = Site::new(1, 0).with_bucket().await;
+    let put = async || site.call(Method::PUT, "/bucket/key", "x").await;
+    assert_eq!(put().await.status, 200);
+    site.metadata.edit(|state| {
+        let bucket = state.buckets().get_mut("bucket").unwrap();
+        bucket.id += 1_000;
+    });
+    assert_eq!(
+        put().await.refusal(),
+        (503, "ServiceUnavailable".to_owned())
+    );
+    assert_eq!(put().await.status, 200);
+    let objects = site
+        .metadata
+        .edit(|state| state.objects().keys().cloned().collect::<Vec<_>>());
+    assert_eq!(objects.len(), 2, "each lies in the bucket it was sent to");
+}

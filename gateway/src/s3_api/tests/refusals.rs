@@ -172,7 +172,7 @@ async fn a_removed_user_is_out_within_a_second() {
         200,
         "still believed"
     );
-    site.clock.advance(crate::tuning::USER_CACHE);
+    site.clock.advance(crate::tuning::BELIEVED);
     let got = site.call(Method::GET, "/bucket", "").await;
     assert_eq!(got.refusal(), (403, "InvalidAccessKeyId".to_owned()));
 }
@@ -181,14 +181,14 @@ async fn a_removed_user_is_out_within_a_second() {
 #[tokio::test]
 async fn a_user_read_slowly_is_a_user() {
     let site = Site::new(1, 0).with_bucket().await;
-    for by in [crate::tuning::USER_CACHE, crate::tuning::USER_CACHE * 5] {
-        site.clock.advance(crate::tuning::USER_CACHE);
+    for by in [crate::tuning::BELIEVED, crate::tuning::BELIEVED * 5] {
+        site.clock.advance(crate::tuning::BELIEVED);
         site.metadata.edit(|state| state.slow_user(&site.clock, by));
         assert_eq!(site.call(Method::GET, "/bucket", "").await.status, 200);
     }
-    site.clock.advance(crate::tuning::USER_CACHE);
+    site.clock.advance(crate::tuning::BELIEVED);
     site.metadata.edit(|state| {
-        state.slow_user(&site.clock, crate::tuning::USER_CACHE);
+        state.slow_user(&site.clock, crate::tuning::BELIEVED);
         state.users().clear();
     });
     let got = site.call(Method::GET, "/bucket", "").await;
