@@ -58,12 +58,20 @@ fn roll(cluster: &mut Cluster) {
         cluster.node(node).process.stop();
         cluster.node(node).process.start();
         cluster.wait_whole();
+        let_retries_pass();
     }
     for gateway in 0..GATEWAYS {
         cluster.gateway(gateway).process.stop();
         cluster.gateway(gateway).process.start();
         cluster.wait_ready(gateway);
+        let_retries_pass();
     }
+}
+
+/// Whoever was refused by the process that is back now tries the other one only after its pause: the
+/// next is stopped after that, as an operator would who looks at each before the next.
+fn let_retries_pass() {
+    std::thread::sleep(4 * BEFORE_RETRY);
 }
 
 /// A client with keys of its own, which knows what they hold.
