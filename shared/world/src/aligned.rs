@@ -50,10 +50,15 @@ impl Spare {
         Some(taken)
     }
 
+    /// The oldest make room: lengths that nobody asks for any more must not stay for good.
     fn keep(&mut self, pages: Vec<Page>) {
-        if pages.len() >= SPARE_MIN && self.pages + pages.len() <= SPARE_MAX {
-            self.pages += pages.len();
-            self.buffers.push(pages);
+        if !(SPARE_MIN..=SPARE_MAX).contains(&pages.len()) {
+            return;
+        }
+        self.pages += pages.len();
+        self.buffers.push(pages);
+        while self.pages > SPARE_MAX {
+            self.pages -= self.buffers.remove(0).len();
         }
     }
 }
@@ -152,6 +157,15 @@ mod tests {
         (0..100).for_each(|_| spare.keep(pages(100)));
         assert_eq!(spare.pages, spare.buffers.len() * 100);
         assert_eq!(spare.pages, SPARE_MAX / 100 * 100, "no more than so many");
+        spare.keep(pages(500));
+        assert_eq!(
+            spare.take(500).map(|taken| taken.len()),
+            Some(500),
+            "the last"
+        );
+        assert!(spare.take(100).is_some() && spare.pages < SPARE_MAX);
+        spare.keep(pages(SPARE_MAX + 1));
+        assert!(spare.take(SPARE_MAX + 1).is_none(), "longer than all");
     }
 
     /// On many threads no two buffers ever share pages.
