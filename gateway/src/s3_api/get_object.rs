@@ -36,11 +36,7 @@ pub(super) enum Found {
 pub(super) async fn get(call: &Call) -> Result<Response<Body>, S3Error> {
     let input = GetObject::from_head(&call.head)?;
     check_version(input.version_id.as_deref())?;
-    let Seen {
-        session,
-        object,
-        chunks,
-    } = see(call).await?;
+    let (session, object, chunks) = see(call).await?;
     let found = judge(call, input, object).await?;
     pause(call).await;
     let session = match session {
@@ -78,34 +74,23 @@ fn bytes(output: &ObjectOutput) -> Range<u64> {
     }
 }
 
-/// An object as it was when its row was read.
-struct Seen {
-    /// None only where a planted bug has the row read first.
-    session: Option<Entered>,
-    object: wire::Object,
-    chunks: Vec<wire::Chunk>,
-}
-
-async fn see(call: &Call) -> Result<Seen, S3Error> {
-    let Some(found) = call.take_found() else {
-        return Ok(Seen {
-            session: None,
-            object: row(call, None).await?,
-            chunks: Vec::new(),
-        });
-    };
-    Ok(Seen {
-        session: found.session,
-        object: found.object.ok_or_else(|| no_such_key(call))?,
-        chunks: found.chunks,
-    })
+/// The object that was found with its bucket, the session entered before, and rows of its chunks.
+async fn see(call: &Call) -> Result<(Option<Entered>, wire::Object, Vec<wire::Chunk>), S3Error> {
+    match call.take_found() {
+        Some(found) => {
+            let object = found.object.ok_or_else(|| no_such_key(call))?;
+            Ok((found.session, object, found.chunks))
+        }
+        // Only where a planted bug has the row read before the session.
+        None => Ok((None, row(call, None).await?, Vec::new())),
+    }
 }
 
 /// The row that was found with the bucket, and what the response says by it.
 pub(super) async fn find(call: &Call, input: GetObject) -> Result<Found, S3Error> {
     check_version(input.version_id.as_deref())?;
-    let seen = see(call).await?;
-    judge(call, input, seen.object).await
+    let (_, object, _) = see(call).await?;
+    judge(call, input, object).await
 }
 
 /// Judges the request's conditions and range by the object's row.
