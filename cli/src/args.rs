@@ -79,11 +79,28 @@ pub(crate) struct ServeArgs {
     pub(crate) domains: Vec<String>,
 }
 
+/// How data directories are used.
+#[derive(Debug, Parser)]
+pub(crate) struct StoreArgs {
+    /// Percent of each file system that writes leave free: past it they are refused (507), and deletes,
+    /// compaction and repair go on. Two segments (at most 512 MiB) are left in any case.
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u8).range(0..=50),
+        env = "CAIRN_KEEP_FREE"
+    )]
+    pub(crate) keep_free: u8,
+}
+
 #[derive(Debug, Parser)]
 pub(crate) struct ServerArgs {
     /// Data directories, one per disk. The first also holds the metadata.
     #[arg(required = true)]
     pub(crate) dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
     /// Users and settings to apply at every start (TOML).
@@ -133,6 +150,8 @@ pub(crate) struct StorageNodeArgs {
     /// Zone it stands in: a room, a rack, a data centre.
     #[arg(long, default_value = "", env = "CAIRN_ZONE")]
     pub(crate) zone: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     /// Keep a replica of the metadata, with a vote.
     #[arg(long)]
     pub(crate) metadata: bool,
@@ -256,6 +275,8 @@ pub(crate) struct HealthArgs {
 pub(crate) struct DoctorArgs {
     /// Data directories, as they would be given to `server` or `storage-node`.
     pub(crate) dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     /// Address of the S3 port.
     #[arg(long, default_value = "127.0.0.1:9000", env = "CAIRN_LISTEN")]
     pub(crate) listen: SocketAddr,

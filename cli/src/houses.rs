@@ -21,6 +21,7 @@ use cairn_world::real::RealDisk;
 use cairn_world::{Clock, Disk, Entropy};
 
 use crate::Fatal;
+use crate::args::StoreArgs;
 use crate::identity::Directories;
 
 /// How often a replica notes how its process's own disks are.
@@ -36,6 +37,7 @@ const INDEX: &str = "index";
 /// Opens the shard store of a node.
 pub(crate) fn storage_node(
     directories: &Directories,
+    args: &StoreArgs,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<StorageNode, Fatal> {
     let mut sources = Vec::with_capacity(directories.paths.len());
@@ -50,10 +52,7 @@ pub(crate) fn storage_node(
             index: Box::new(FjallIndex(dir.join(INDEX))),
         });
     }
-    let settings = StorageSettings {
-        segment_len: segment_len(smallest),
-        ..StorageSettings::default()
-    };
+    let settings = settings(smallest, args);
     let node = StorageNode::open(
         directories.cluster,
         directories.node,
@@ -73,6 +72,15 @@ pub(crate) fn storage_node(
         }
     }
     Ok(node)
+}
+
+/// How shards are kept in directories of which the smallest file system has `smallest` bytes.
+pub(crate) fn settings(smallest: u64, args: &StoreArgs) -> StorageSettings {
+    StorageSettings {
+        segment_len: segment_len(smallest),
+        keep_free: args.keep_free,
+        ..StorageSettings::default()
+    }
 }
 
 /// A sixteenth of the disk, between what the longest chunk needs and the default: two segments stay
@@ -200,11 +208,10 @@ mod tests {
         assert_eq!(segment_len(1_000 * limits::MIB), 72 * limits::MIB);
         assert_eq!(segment_len(2 * limits::GIB), 128 * limits::MIB);
         assert_eq!(segment_len(4_096 * limits::GIB), 256 * limits::MIB);
-        let settings = |len| StorageSettings {
-            segment_len: len,
-            ..StorageSettings::default()
-        };
-        assert_eq!(settings(segment_len(0)).check(), Ok(()));
-        assert_eq!(settings(segment_len(1_999_999_999)).check(), Ok(()));
+        for keep_free in [0, 50] {
+            let args = StoreArgs { keep_free };
+            assert_eq!(settings(0, &args).check(), Ok(()));
+            assert_eq!(settings(1_999_999_999, &args).check(), Ok(()));
+        }
     }
 }

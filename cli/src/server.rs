@@ -40,7 +40,13 @@ pub(crate) async fn run(args: ServerArgs) -> Result<(), Fatal> {
     let directories = Directories::open(&args.dirs, entropy.as_ref())?;
     let dir = directories.first()?;
     let certificate = certificate::asked(&args.serve, &listener, dir, clock.as_ref())?;
-    let parts = parts::open(&directories, Arc::clone(&clock), Arc::clone(&entropy)).await?;
+    let parts = parts::open(
+        &directories,
+        &args.store,
+        Arc::clone(&clock),
+        Arc::clone(&entropy),
+    )
+    .await?;
     let disks = parts.disks();
     cluster::ensure(parts.metadata.as_ref(), &directories, &disks, args.coding).await?;
     directories.note_founded()?;

@@ -91,7 +91,11 @@ impl Node {
     async fn open(args: &StorageNodeArgs, home: Home, world: &World) -> Result<Self, Fatal> {
         let profile = home.profile.clone();
         let directories = Directories::of_member(&args.dirs, profile.cluster.0, profile.node)?;
-        let storage = Arc::new(houses::storage_node(&directories, &world.entropy)?);
+        let storage = Arc::new(houses::storage_node(
+            &directories,
+            &args.store,
+            &world.entropy,
+        )?);
         let lines = RaftLines::default();
         let metadata = match profile.roles.has(Role::MetadataVoter) {
             true => Some(replica(&directories, &home, &lines, world).await?),

@@ -66,6 +66,9 @@ pub(crate) enum WriteError {
     /// Too few disks take it to meet the ack rule: try again later.
     #[error("too few disks can take a chunk")]
     NotEnoughDisks,
+    /// They would, had they room: trying again is of no use until something is deleted or added.
+    #[error("too few disks have room for a chunk")]
+    Full,
     /// The body is not what it should be, or did not come.
     #[error("{0}")]
     Body(#[source] cairn_s3::S3Error),

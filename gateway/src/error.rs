@@ -68,6 +68,7 @@ pub(crate) fn of_refusal(refusal: Refusal, detail: &str) -> S3Error {
 pub(crate) fn of_write(error: WriteError) -> S3Error {
     match error {
         WriteError::NotEnoughDisks => S3Error::new(Code::SlowDown),
+        WriteError::Full => S3Error::new(Code::InsufficientStorage),
         WriteError::Body(error) => error,
         WriteError::Commit(error) => of_commit(error),
         WriteError::Query(error) => of_query(error),

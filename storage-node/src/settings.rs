@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::tuning::{SEGMENT_UNITS_MIN, UNIT_U64};
+use crate::tuning::{
+    FULL_SEGMENTS, KEEP_FREE_PERCENT, KEEP_FREE_PERCENT_MAX, SEGMENT_UNITS_MIN, UNIT_U64,
+};
 
 /// Who runs the steps of the committer and the caretaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,9 @@ pub enum Drive {
 pub struct Settings {
     /// Bytes of a segment, a multiple of 4 KiB. A record must fit into one.
     pub segment_len: u64,
+    /// Percent of its file system that writes of clients leave free, at most 50. Two segments are left
+    /// in any case: deletes, compaction and repair need them to give room back.
+    pub keep_free: u8,
     /// Reader threads of each disk.
     pub readers: usize,
     /// Threads of each disk that write the runs of large records.
@@ -34,6 +39,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             segment_len: 256 << 20,
+            keep_free: KEEP_FREE_PERCENT,
             readers: 4,
             writers: 2,
             care_pause: Duration::from_millis(20),
@@ -49,6 +55,9 @@ pub enum SettingsError {
     /// Not a multiple of 4 KiB, too short, or past 2^32 units.
     #[error("segment_len must be a multiple of 4096 from 64 KiB to 16 TiB")]
     SegmentLen,
+    /// More than half of a disk kept from its clients.
+    #[error("keep_free must be from 0 to 50 percent")]
+    KeepFree,
     /// No thread to do the work.
     #[error("readers and writers must be from 1 to 64")]
     Threads,
@@ -77,10 +86,20 @@ impl Settings {
         {
             return Err(SettingsError::SegmentLen);
         }
+        if self.keep_free > KEEP_FREE_PERCENT_MAX {
+            return Err(SettingsError::KeepFree);
+        }
         if !(1..=64).contains(&self.readers) || !(1..=64).contains(&self.writers) {
             return Err(SettingsError::Threads);
         }
         Ok(())
+    }
+
+    /// Bytes that writes of clients leave free on a file system of `total` bytes.
+    #[must_use]
+    pub fn headroom(&self, total: u64) -> u64 {
+        let share = total / 100 * u64::from(self.keep_free);
+        share.max(FULL_SEGMENTS * self.segment_len)
     }
 
     /// Units of a segment.
@@ -107,10 +126,28 @@ mod tests {
                 Err(SettingsError::SegmentLen)
             );
         }
+        let greedy = Settings {
+            keep_free: 51,
+            ..Settings::default()
+        };
+        assert_eq!(greedy.check(), Err(SettingsError::KeepFree));
         let idle = Settings {
             readers: 0,
             ..Settings::default()
         };
         assert_eq!(idle.check(), Err(SettingsError::Threads));
+    }
+
+    #[test]
+    fn a_share_is_left_free_and_never_less_than_two_segments() {
+        let settings = |keep_free| Settings {
+            keep_free,
+            ..Settings::default()
+        };
+        assert_eq!(settings(5).headroom(100 << 30), 5 << 30);
+        assert_eq!(settings(50).headroom(100 << 30), 50 << 30);
+        assert_eq!(settings(0).headroom(100 << 30), 512 << 20);
+        assert_eq!(settings(5).headroom(1 << 30), 512 << 20);
+        assert_eq!(settings(5).headroom(0), 512 << 20);
     }
 }

@@ -45,9 +45,11 @@ pub(crate) const COMPACT_PERCENT: u64 = 50;
 pub(crate) const CROWD_PART: u32 = 8;
 /// ... are merged when there are so many of them.
 pub(crate) const CROWD: usize = 16;
-/// Client writes stop at this share of the disk free ...
-pub(crate) const FULL_PERCENT: u64 = 5;
-/// ... or this many segments, whichever is more.
+/// Client writes stop at this share of the file system free unless told otherwise ...
+pub(crate) const KEEP_FREE_PERCENT: u8 = 5;
+/// ... which may be up to this ...
+pub(crate) const KEEP_FREE_PERCENT_MAX: u8 = 50;
+/// ... or at this many segments, whichever is more.
 pub(crate) const FULL_SEGMENTS: u64 = 2;
 /// Index rows of one batch while clearing.
 pub(crate) const CLEAR_ROWS: usize = 4_096;

@@ -73,8 +73,33 @@ fn path(name: u64) -> String {
     format!("{BUCKET}/{}", key(name))
 }
 
-/// Puts objects until one is refused, and says how many were taken. A refusal is a 503 or a 507
-/// and leaves nothing behind.
+#[test]
+fn writes_leave_the_share_free_that_the_operator_says() {
+    let home = tempfile::tempdir().expect("a home");
+    let disk = match SmallDisk::mount(&home.path().join("disk"), DISK_MIB) {
+        Ok(disk) => disk,
+        Err(why) => return skip::machine(&why),
+    };
+    let mut site = Site::on(disk.path());
+    let mut oracle = Oracle::default();
+    let filled = ["50", "0"].map(|percent| {
+        site.arguments = vec!["--keep-free".to_owned(), percent.to_owned()];
+        let server = site.start();
+        if oracle.keys().next().is_none() {
+            make_bucket(&server.client, BUCKET);
+        }
+        let filled = fill(&server.client, &mut oracle);
+        server.stop();
+        filled
+    });
+    assert!(
+        filled[0] >= 4 && filled[0] * 3 / 2 < filled[1],
+        "{filled:?}"
+    );
+}
+
+/// Puts objects until one is refused, and says how many were taken. A refusal is a 507, which clients
+/// do not try again at once, and leaves nothing behind.
 fn fill(client: &Client, oracle: &mut Oracle) -> u64 {
     for name in 0..OBJECTS_MAX {
         if oracle.certain(&key(name)).is_some_and(Option::is_some) {
@@ -98,7 +123,7 @@ fn put(client: &Client, oracle: &mut Oracle, name: u64, length: usize) -> bool {
     let state = Some(Content::Whole(piece));
     match response.status {
         200 => oracle.record(&key(name), state, Answer::Acknowledged),
-        503 | 507 => oracle.record(&key(name), state, Answer::Refused),
+        507 => oracle.record(&key(name), state, Answer::Refused),
         status => panic!("a full disk answers {status}: {}", response.text()),
     }
     response.status == 200

@@ -136,6 +136,7 @@ impl Site {
         ] {
             command.env_remove(name);
         }
+        command.env(KEEP_FREE.0, KEEP_FREE.1);
         if self.credentials_given {
             give_credentials(&mut command);
         }
@@ -324,6 +325,10 @@ impl Drop for Server<'_> {
         }
     }
 }
+
+/// Has a server leave no share of its file system free: whether a test passes must not hang on how full
+/// the machine's disk is. Two segments are left all the same.
+pub const KEEP_FREE: (&str, &str) = ("CAIRN_KEEP_FREE", "0");
 
 /// Gives a command the credentials of the test servers.
 pub fn give_credentials(command: &mut Command) {

@@ -56,6 +56,8 @@ pub(super) struct Directory {
 pub(super) struct Probed {
     pub(super) capabilities: Capabilities,
     pub(super) space: Space,
+    /// Bytes of it that writes leave free.
+    pub(super) headroom: u64,
     /// Number of the device, the same where two directories lie on one.
     pub(super) device: u64,
     /// The kernel's number of its kind.

@@ -162,12 +162,20 @@ fn room(path: &std::path::Display<'_>, probed: &Probed) -> Finding {
         ROOM_FAILS..ROOM_WARNS => Verdict::Warning,
         _ => Verdict::Fine,
     };
-    let says = format_args!(
+    let what = format_args!("{path}: room");
+    let says = format!(
         "{} MiB free of {} MiB",
         probed.space.free / MIB,
         probed.space.total / MIB
     );
-    Finding::new(verdict, format_args!("{path}: room"), says)
+    if probed.space.free <= probed.headroom {
+        let says = format_args!(
+            "{says}: writes leave {} MiB free and would all be refused; make room, or see --keep-free",
+            probed.headroom / MIB
+        );
+        return Finding::new(Verdict::Failure, what, says);
+    }
+    Finding::new(verdict, what, says)
 }
 
 fn flush(path: &std::path::Display<'_>, probed: &Probed) -> Finding {

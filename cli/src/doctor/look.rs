@@ -9,7 +9,7 @@ use cairn_world::{Access, AlignedBuf, Clock as _, Disk as _, OpenMode};
 
 use super::facts::{Clock, Directory, Facts, Port, Probed};
 use crate::args::DoctorArgs;
-use crate::{Fatal, health};
+use crate::{Fatal, health, houses};
 
 /// Durable writes that are timed.
 const FLUSHES: usize = 9;
@@ -28,7 +28,7 @@ pub(super) fn look(args: &DoctorArgs) -> Result<Facts, Fatal> {
             ahead: endpoint.map(|endpoint| (endpoint.to_owned(), ahead(&clock, endpoint))),
         },
         ports,
-        directories: args.dirs.iter().map(|dir| directory(&clock, dir)).collect(),
+        directories: directories(&clock, args),
         open_files: open_files(),
         memory: (
             meminfo(&read("/proc/meminfo")),
@@ -114,6 +114,19 @@ fn port(
     }
 }
 
+fn directories(clock: &RealClock, args: &DoctorArgs) -> Vec<Directory> {
+    let mut found: Vec<_> = (args.dirs.iter())
+        .map(|dir| directory(clock, dir))
+        .collect();
+    let probed = || found.iter().filter_map(|one| one.probed.as_ref().ok());
+    let smallest = probed().map(|one| one.space.total).min();
+    let settings = houses::settings(smallest.unwrap_or(u64::MAX), &args.store);
+    for probed in found.iter_mut().filter_map(|one| one.probed.as_mut().ok()) {
+        probed.headroom = settings.headroom(probed.space.total);
+    }
+    found
+}
+
 fn directory(clock: &RealClock, path: &Path) -> Directory {
     let there = existing(path);
     let probed = probe(clock, &there).map_err(|error| error.to_string());
@@ -138,6 +151,7 @@ fn probe(clock: &RealClock, path: &Path) -> std::io::Result<Probed> {
     Ok(Probed {
         capabilities: disk.capabilities(),
         space: disk.space()?,
+        headroom: 0,
         device: std::fs::metadata(path)?.dev(),
         kind: u64::from_ne_bytes(kind.to_ne_bytes()),
         flush: flush(clock, &disk)?,

@@ -13,6 +13,7 @@ use cairn_rpc::{DiskRoute, MetadataService, ShardRoutes, ShardService};
 use cairn_storage_node::{Rebuilder, StorageNode, upkeep};
 use cairn_world::{Clock, Entropy};
 
+use crate::args::StoreArgs;
 use crate::identity::Directories;
 use crate::{Fatal, houses};
 
@@ -27,10 +28,11 @@ pub(super) struct Parts {
 /// Opens the storage node and the metadata replica of a server.
 pub(super) async fn open(
     directories: &Directories,
+    args: &StoreArgs,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Parts, Fatal> {
-    let node = houses::storage_node(directories, &entropy)?;
+    let node = houses::storage_node(directories, args, &entropy)?;
     let settings = RaftSettings::new(directories.cluster, directories.node.0);
     let host = houses::raft_host(directories, settings, &clock, entropy, NoPeers).await?;
     if !host.is_initialized() {

@@ -45,6 +45,8 @@ struct Lane {
     disk: DiskId,
     /// None once it has failed.
     upload: Option<Box<dyn ShardUpload>>,
+    /// It failed for want of room.
+    is_full: bool,
 }
 
 /// One chunk being written.
@@ -68,7 +70,7 @@ impl ChunkWriter {
     /// SHA-256 itself; without, [`ChunkWriter::seal`] must be told.
     ///
     /// # Errors
-    /// `NotEnoughDisks`, or no view of the cluster.
+    /// `NotEnoughDisks`, `Full`, or no view of the cluster.
     pub(crate) async fn open(
         path: &Arc<DataPath>,
         session: &Entered,
@@ -80,6 +82,7 @@ impl ChunkWriter {
         let deadline = path.clock.monotonic() + tuning::OPEN_PATIENCE;
         let mut rereads = tuning::VIEW_REREADS;
         let mut pause = tuning::PREPARE_PAUSE;
+        let mut refusal = WriteError::NotEnoughDisks;
         for round in 1_u32.. {
             let coding = view.coding(length);
             let drawn = draw(path, &view, session, coding);
@@ -97,6 +100,7 @@ impl ChunkWriter {
             let taken = lanes.iter().filter(|lane| lane.upload.is_some()).count();
             let left = deadline.saturating_sub(path.clock.monotonic());
             let last = round >= tuning::PREPARE_ROUNDS || left.is_zero();
+            refusal = too_few(&view, coding, &lanes);
             if could_be_met(&view, coding, &lanes) {
                 if taken == asked || last {
                     let encoder = StripeEncoder::new(coding, length).map_err(internal)?;
@@ -121,14 +125,14 @@ impl ChunkWriter {
                 break;
             }
         }
-        Err(WriteError::NotEnoughDisks)
+        Err(refusal)
     }
 
     /// Takes the next whole stripes (the last as long as it is) and waits until every disk that
     /// still takes part has taken its cells.
     ///
     /// # Errors
-    /// `NotEnoughDisks` once the rule cannot be met any more.
+    /// `NotEnoughDisks` or `Full` once the rule cannot be met any more.
     pub(crate) async fn push(&mut self, plain: BytesMut) -> Result<(), WriteError> {
         self.crc.update(&plain);
         if let Some(sha256) = &mut self.sha256 {
@@ -158,7 +162,7 @@ impl ChunkWriter {
         if could_be_met(&self.view, self.coding, &self.lanes) {
             Ok(())
         } else {
-            Err(WriteError::NotEnoughDisks)
+            Err(too_few(&self.view, self.coding, &self.lanes))
         }
     }
 
@@ -307,6 +311,7 @@ impl Lane {
     fn fail(&mut self, path: &DataPath, error: &ShardError, begun: Duration) {
         tracing::warn!(disk = %self.disk, %error, "a disk fell out of an upload");
         path.nodes.failed(self.disk, Failing::of(error), begun);
+        self.is_full = matches!(error, ShardError::Full);
         self.upload = None;
     }
 }
@@ -373,6 +378,7 @@ async fn prepare(
         let mut lane = Lane {
             disk: *disk,
             upload: None,
+            is_full: false,
         };
         match outcome {
             None => away = true,
@@ -395,10 +401,22 @@ async fn prepare(
 }
 
 fn could_be_met(view: &View, coding: Coding, lanes: &[Lane]) -> bool {
-    let taking: Vec<(DiskId, bool)> = lanes
-        .iter()
-        .map(|lane| (lane.disk, lane.upload.is_some()))
-        .collect();
+    meets(view, coding, lanes, |lane| lane.upload.is_some())
+}
+
+/// What to say where the rule cannot be met: that there is no room, where the disks without any are
+/// what is missing.
+fn too_few(view: &View, coding: Coding, lanes: &[Lane]) -> WriteError {
+    match meets(view, coding, lanes, |lane| {
+        lane.upload.is_some() || lane.is_full
+    }) {
+        true => WriteError::Full,
+        false => WriteError::NotEnoughDisks,
+    }
+}
+
+fn meets(view: &View, coding: Coding, lanes: &[Lane], takes: impl Fn(&Lane) -> bool) -> bool {
+    let taking: Vec<(DiskId, bool)> = lanes.iter().map(|lane| (lane.disk, takes(lane))).collect();
     ack::judge(view, coding, &taking).is_some()
 }
 

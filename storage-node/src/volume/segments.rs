@@ -12,9 +12,7 @@ use super::index::SegmentRow;
 use super::ledger::{Class, Phase, Place, Purpose, Segment};
 use super::{Volume, is_full};
 use crate::format::{Salt, SegmentHeader};
-use crate::tuning::{
-    FULL_PERCENT, FULL_SEGMENTS, RESCUE_UNITS, TOMBSTONE_RESERVE, TOMBSTONE_UNITS, UNIT_U64,
-};
+use crate::tuning::{RESCUE_UNITS, TOMBSTONE_RESERVE, TOMBSTONE_UNITS, UNIT_U64};
 
 impl Volume {
     /// The largest record a client may bring, in units.
@@ -113,8 +111,7 @@ impl Volume {
     /// Bytes of the file system that clients may still take, and bytes in all.
     fn file_system_room(&self) -> Result<(u64, u64), ShardError> {
         let space = self.space()?;
-        let share = space.total / 100 * FULL_PERCENT;
-        let headroom = share.max(FULL_SEGMENTS * self.settings.segment_len);
+        let headroom = self.settings.headroom(space.total);
         Ok((space.free.saturating_sub(headroom), space.total))
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::patience::eventually;
+use crate::server::KEEP_FREE;
 
 /// How long a killed process may take to be gone.
 const KILL_PATIENCE: Duration = Duration::from_secs(30);
@@ -210,6 +211,7 @@ pub(super) fn without_settings(command: &mut Command) {
     ] {
         command.env_remove(name);
     }
+    command.env(KEEP_FREE.0, KEEP_FREE.1);
 }
 
 /// The end of a log.

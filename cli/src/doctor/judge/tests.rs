@@ -14,6 +14,7 @@ fn probed() -> Probed {
             total: 100 * GIB,
             free: 50 * GIB,
         },
+        headroom: 5 * GIB,
         device: 7,
         kind: 0xef53,
         flush: Duration::from_micros(200),
@@ -155,8 +156,15 @@ fn directories_that_are_not_fit_are_told_apart() {
         lacking.contains("no O_DIRECT, no hole punching"),
         "{lacking}"
     );
-    assert!(of_directory(|it| it.space.free = ROOM_FAILS - 1).starts_with("FAILED   /data: room"));
-    assert!(of_directory(|it| it.space.free = ROOM_FAILS).starts_with("warning  /data: room"));
+    let room = |free, headroom| of_directory(|it| (it.space.free, it.headroom) = (free, headroom));
+    assert!(room(ROOM_FAILS - 1, 0).starts_with("FAILED   /data: room"));
+    assert!(room(ROOM_FAILS, 0).starts_with("warning  /data: room"));
+    assert!(room(5 * GIB + 1, 5 * GIB).starts_with("warning  /data: room"));
+    let refused = room(5 * GIB, 5 * GIB);
+    assert!(
+        refused.contains("writes leave 5120 MiB free and would all be refused"),
+        "{refused}"
+    );
     assert!(of_directory(|it| it.flush = Duration::from_millis(21)).contains("every small PUT"));
     assert!(of_directory(|it| it.flush = Duration::from_nanos(900)).contains("switched off"));
 }

@@ -52,6 +52,7 @@ codes! {
     ExpiredToken 400 "The provided token has expired.";
     IllegalLocationConstraintException 400 "The specified location constraint is incompatible with the region-specific endpoint this request was sent to.";
     IncompleteBody 400 "You did not provide the number of bytes specified by the Content-Length HTTP header";
+    InsufficientStorage 507 "The store has no room for it: disks have reached the share that is kept free. Delete something or add disks.";
     InternalError 500 "We encountered an internal error. Please try again.";
     InvalidAccessKeyId 403 "The AWS Access Key Id you provided does not exist in our records.";
     InvalidArgument 400 "Invalid Argument";

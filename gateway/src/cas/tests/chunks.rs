@@ -383,7 +383,7 @@ async fn nothing_is_acknowledged_that_is_not_stored() {
         site.disks.fault(disk, DiskFault::Full);
     }
     let (named, got) = put(&site, &pattern(100_000)).await;
-    assert_eq!(got.status, 503, "{}", got.text());
+    assert_eq!(got.status, 507, "{}", got.text());
     assert!(rows(&site).is_empty() && leased(&site, named).is_none());
 }
 

@@ -219,7 +219,7 @@ async fn full_disks_refuse_writes_and_take_them_again() {
     let rig = Rig::new(1, 0, 1).await;
     rig.disks.fault(0, DiskFault::Full);
     let refused = rig.write(Script::new(pattern(MIB))).await.unwrap_err();
-    assert!(matches!(refused, WriteError::NotEnoughDisks));
+    assert!(matches!(refused, WriteError::Full), "{refused}");
     rig.disks.heal();
     rig.write(Script::new(pattern(MIB))).await.unwrap();
 }

@@ -249,7 +249,7 @@ async fn outcomes_of_the_metadata_are_told_apart() {
 }
 
 #[tokio::test]
-async fn disks_without_room_are_slow_down_and_reads_go_on() {
+async fn disks_without_room_are_said_to_be_full_and_reads_go_on() {
     let site = Site::new(2, 1).with_bucket().await;
     site.call(Method::PUT, "/bucket/key", pattern(10_000)).await;
     for disk in 0..3 {
@@ -258,7 +258,7 @@ async fn disks_without_room_are_slow_down_and_reads_go_on() {
     let put = site
         .call(Method::PUT, "/bucket/more", pattern(10_000))
         .await;
-    assert_eq!(put.refusal(), (503, "SlowDown".to_owned()));
+    assert_eq!(put.refusal(), (507, "InsufficientStorage".to_owned()));
     assert!(site.call(Method::GET, "/bucket/key", "").await.body == pattern(10_000));
     site.disks.heal();
     assert_eq!(

@@ -32,6 +32,7 @@ fn open(path: &Path) -> StorageNode {
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let settings = Settings {
         segment_len: 8 << 20,
+        keep_free: 0,
         ..Settings::default()
     };
     StorageNode::open(
@@ -122,6 +123,7 @@ async fn the_caretaker_keeps_the_report_fresh() {
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let settings = Settings {
         segment_len: 1 << 20,
+        keep_free: 0,
         ..Settings::default()
     };
     let node = StorageNode::open(CLUSTER, NODE, vec![source], &settings, &entropy).unwrap();

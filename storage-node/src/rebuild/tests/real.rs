@@ -21,6 +21,7 @@ async fn shards_are_made_anew_on_a_real_directory_while_clients_write() {
     };
     let settings = Settings {
         segment_len: 16 << 20,
+        keep_free: 0,
         ..Settings::default()
     };
     let node = StorageNode::open([9; 16], NodeId(1), vec![source], &settings, &entropy).unwrap();

@@ -57,7 +57,20 @@ async fn it_waits_no_longer_than_its_client_may_wait_for_the_word() {
 async fn disks_that_are_full_are_not_waited_for() {
     let rig = Rig::new(2, 2, 4).await;
     (0..2).for_each(|disk| rig.disks.fault(disk, DiskFault::Full));
+    let begun = now(&rig);
     let refused = rig.write(Script::new(pattern(MIB))).await.unwrap_err();
+    assert!(matches!(refused, WriteError::Full), "{refused}");
+    assert_eq!(now(&rig), begun);
+}
+
+#[tokio::test]
+async fn the_store_is_said_to_be_full_only_where_room_is_all_that_is_missing() {
+    let rig = Arc::new(Rig::new(2, 2, 4).await);
+    (0..2).for_each(|disk| rig.disks.fault(disk, DiskFault::NotMine));
+    rig.disks.fault(2, DiskFault::Full);
+    let passing = back_after(&rig, Duration::from_secs(60));
+    let refused = rig.write(Script::new(pattern(MIB))).await.unwrap_err();
+    passing.abort();
     assert!(matches!(refused, WriteError::NotEnoughDisks), "{refused}");
 }
 
