@@ -79,10 +79,12 @@ pub(crate) enum Kind {
     DiesAfterVoting,
     /// A gateway reaches the disks and no voter, longer than a session lives.
     GatewayCutOff,
+    /// A node is killed, and the index of its disk is gone.
+    IndexLost,
 }
 
 impl Kind {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::NodeEnds,
         Self::Outage,
         Self::NodeRestarts,
@@ -109,6 +111,7 @@ impl Kind {
         Self::Elections,
         Self::DiesAfterVoting,
         Self::GatewayCutOff,
+        Self::IndexLost,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -139,6 +142,7 @@ impl Kind {
             Self::Elections => "elections",
             Self::DiesAfterVoting => "dies after voting",
             Self::GatewayCutOff => "gateway cut off",
+            Self::IndexLost => "index lost",
         }
     }
 
@@ -187,6 +191,8 @@ pub(crate) struct Faults {
     /// Machines that are to be emptied and taken away.
     emptying: Vec<(u64, DiskId)>,
     down: BTreeSet<u64>,
+    /// Machines whose disks have rotted: what lies there now may be anything.
+    rotten: BTreeSet<u64>,
     pub(crate) counts: BTreeMap<&'static str, u64>,
     /// What no fault excuses.
     pub(crate) violations: Vec<String>,
@@ -226,6 +232,7 @@ impl Faults {
             leaving: Vec::new(),
             emptying: Vec::new(),
             down: BTreeSet::new(),
+            rotten: BTreeSet::new(),
             counts: BTreeMap::new(),
             violations: Vec::new(),
         }

@@ -24,6 +24,8 @@ pub(crate) struct Focus {
     pub(crate) slow: bool,
     /// A restore from a backup after each storm.
     pub(crate) restore: bool,
+    /// A chunk that rots beyond repair, once all is at rest.
+    pub(crate) ruin: bool,
 }
 
 impl Focus {
@@ -36,6 +38,7 @@ impl Focus {
         parts: false,
         slow: false,
         restore: false,
+        ruin: false,
     };
 
     const fn on(kinds: &'static [Kind], points: &'static [&'static str]) -> Self {
@@ -143,12 +146,13 @@ impl Focus {
             }
             .with(&[Call::Get, Call::Put, Call::Delete]),
             Bug::AdoptsCondemned => Self::on(&[Kind::Pause], &[]),
-            Bug::AdoptsSuspect => Self::on(&[Kind::Rot, Kind::Misdirected], &[]),
-            Bug::OrphanWithoutSessionCheck => Self {
-                points: &["orphans-early"],
-                slow: true,
+            Bug::AdoptsSuspect => Self {
+                ruin: true,
                 ..Self::NONE
             },
+            Bug::OrphanWithoutSessionCheck => {
+                Self::on(&[], &["orphans-early", "put-lingers"]).with(&[Call::Put, Call::Delete])
+            }
             Bug::DeletesByChunk | Bug::ReferencesLeak => Self::NONE,
             Bug::FreezeIgnored | Bug::FenceForgotten => Self {
                 restore: true,
@@ -161,23 +165,20 @@ impl Focus {
     /// Bugs of places, repair, acknowledgements and bytes.
     fn of_shards(bug: Bug) -> Self {
         match bug {
-            Bug::StoreAckBeforeFsync | Bug::DeleteWithoutTombstone => {
-                Self::on(&[Kind::Outage, Kind::NodeEnds], &[])
+            Bug::StoreAckBeforeFsync => Self::on(&[Kind::Outage, Kind::NodeEnds], &[]),
+            Bug::DeleteWithoutTombstone => {
+                Self::on(&[Kind::IndexLost], &[]).with(&[Call::Put, Call::Delete])
             }
-            Bug::EpochWithoutDebt | Bug::CutOverWithoutSessions => Self {
-                kinds: &[Kind::Growth, Kind::DiskLeaves, Kind::MachineLost],
-                slow: true,
-                ..Self::NONE
-            },
+            Bug::EpochWithoutDebt | Bug::CutOverWithoutSessions => Self::on(
+                &[Kind::Growth],
+                &["put-lingers", "view-late", "session-rotated"],
+            )
+            .with(&[Call::Put]),
             Bug::CutOverUnverified => Self::on(
-                &[
-                    Kind::Growth,
-                    Kind::DiskLeaves,
-                    Kind::NodeEnds,
-                    Kind::SlowDisks,
-                ],
-                &["rebuild-given-up", "rebuild-refused"],
-            ),
+                &[Kind::Growth],
+                &["rebuild-given-up", "rebuild-refused", "session-rotated"],
+            )
+            .with(&[Call::Put]),
             Bug::WeakAck | Bug::DebtNotRecorded => Self::on(
                 &[
                     Kind::NodeEnds,

@@ -38,6 +38,7 @@ mod observe;
 mod options;
 mod process;
 mod restore;
+mod ruin;
 mod run;
 mod seeded;
 mod trace;

@@ -20,7 +20,7 @@ use crate::faults::Faults;
 use crate::focus::Focus;
 use crate::options::Options;
 use crate::trace::Trace;
-use crate::{look, observe, restore, seeded};
+use crate::{look, observe, restore, ruin, seeded};
 
 /// How long a time without faults lasts: two slow reads behind each other.
 const CALM: Duration = Duration::from_secs(240);
@@ -130,7 +130,7 @@ async fn drive(
 ) -> Result<(), String> {
     let options = stage.options;
     cluster.found().await?;
-    let clients: Arc<dyn Door> = Arc::new(Clients {
+    let door: Arc<dyn Door> = Arc::new(Clients {
         gateways: Arc::clone(&cluster.gateways),
         time: cluster.time,
     });
@@ -147,7 +147,7 @@ async fn drive(
     };
     let workload = Workload::draw(&mut rng, &asked);
     tracing::info!(%workload, faults = ?faults.kinds(), "drawn");
-    let work = Run::new(workload, clients, Arc::clone(&stage.history));
+    let work = Run::new(workload, Arc::clone(&door), Arc::clone(&stage.history));
     work.prepare().await;
     for round in 0..options.rounds {
         buggify::begin_with(options.seed ^ (round << 32), stage.focus.points);
@@ -179,6 +179,14 @@ async fn drive(
                 return Ok(());
             }
         }
+    }
+    if rng.chance(1, 4) || stage.focus.ruin {
+        stage.note(ruin::phase(cluster, door.as_ref(), &mut rng).await?);
+        *faults.counts.entry("ruin").or_default() += 1;
+        if stage.is_over() {
+            return Ok(());
+        }
+        observe::until_mended(cluster).await?;
     }
     stage.note(look::quiet(cluster).await?);
     stage.note(look::healed(cluster).await?);

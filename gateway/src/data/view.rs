@@ -245,7 +245,7 @@ impl Views {
         loop {
             self.clock.sleep(tuning::VIEW_REFRESH).await;
             if buggify("view-late") {
-                continue;
+                self.clock.sleep(3 * tuning::VIEW_REFRESH).await;
             }
             let stale = self.cached();
             if let Err(error) = self.newer_than(stale.as_ref()).await {

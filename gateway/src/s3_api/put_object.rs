@@ -85,6 +85,8 @@ pub(super) async fn content(
 
 /// How long a gateway may be held up just before a commit.
 const PAUSE: Duration = Duration::from_secs(3);
+/// The same and at most so much longer, until slots have moved meanwhile.
+const LINGER_MILLIS: u64 = 200_000;
 
 /// The planted way to judge the conditions of a write: by what is there before its commit.
 async fn decide(call: &Call, asked: &wire::Conditions) -> Result<(), S3Error> {
@@ -126,6 +128,10 @@ async fn commit(
     if buggify("put-pauses") {
         // Whatever was looked at before may be another by now.
         call.gateway.path.clock.sleep(PAUSE).await;
+    }
+    if buggify("put-lingers") {
+        let more = Duration::from_millis(call.gateway.entropy.next_u64() % LINGER_MILLIS);
+        call.gateway.path.clock.sleep(PAUSE + more).await;
     }
     if buggify("upload-sent-back") {
         return Err(error::of_commit(CommitError::RetryUpload));

@@ -30,7 +30,8 @@ pub(super) struct Segments {
 const PREFIX: &str = "segment-";
 
 impl Segments {
-    /// Opens whatever segment files there are.
+    /// Opens whatever segment files there are, once their names are durable: a process that was killed
+    /// while it grew the journal may have left one whose name is not.
     pub(super) fn open(
         disk: Arc<dyn Disk>,
         settings: &JournalSettings,
@@ -42,10 +43,11 @@ impl Segments {
             at_rest: settings.segments,
             files: BTreeMap::new(),
         };
-        let names = segments
-            .disk
-            .list(&segments.dir)
-            .map_err(|error| JournalError::failed("list the journal", &error))?;
+        let list = || {
+            segments.disk.sync_dir(&segments.dir)?;
+            segments.disk.list(&segments.dir)
+        };
+        let names = list().map_err(|error| JournalError::failed("list the journal", &error))?;
         for number in names.iter().filter_map(|name| parse(name)) {
             let name = segments.name(number);
             let opened = segments
@@ -123,13 +125,15 @@ impl Segments {
         }
         let name = self.name(number);
         let file = self.disk.open(&name, OpenMode::CreateNew, Access::Direct)?;
-        if let Err(error) = zero(file.as_ref(), self.segment_len) {
-            // A file half made must not stay: space may be what is short.
+        let durable =
+            zero(file.as_ref(), self.segment_len).and_then(|()| self.disk.sync_dir(&self.dir));
+        if let Err(error) = durable {
+            // A file half made must not stay: space may be what is short. Nor must a name whose sync
+            // failed: no later sync proves it, and the next start would build on it.
             drop(file);
             let _ = self.disk.remove(&name);
             return Err(error);
         }
-        self.disk.sync_dir(&self.dir)?;
         self.files.insert(
             number,
             Segment {

@@ -51,7 +51,11 @@ impl TwoSlot {
             sequence: 0,
         };
         slots.write(value)?;
-        disk.sync_dir(parent(name))?;
+        if let Err(error) = disk.sync_dir(parent(name)) {
+            // No later sync proves the name: the next start makes the file anew.
+            let _ = disk.remove(name);
+            return Err(error);
+        }
         Ok(slots)
     }
 

@@ -44,6 +44,8 @@ impl Shelf {
         };
         disk.create_dir(dir).map_err(io)?;
         disk.sync_dir("").map_err(io)?;
+        // What is found below may be all that is left of the log: its name must not be in a cache alone.
+        disk.sync_dir(dir).map_err(io)?;
         let mut snapshots = Vec::new();
         for file in disk.list(dir).map_err(io)? {
             let name = format!("{dir}/{file}");
@@ -217,7 +219,11 @@ impl Shelf {
             error,
         };
         self.disk.rename(incoming, &name).map_err(io)?;
-        self.disk.sync_dir(&self.dir).map_err(io)?;
+        if let Err(error) = self.disk.sync_dir(&self.dir) {
+            // No later sync proves the name, and the next start would count on it.
+            let _ = self.disk.remove(&name);
+            return Err(io(error));
+        }
         let file = self
             .disk
             .open(&name, OpenMode::Existing, Access::Buffered)

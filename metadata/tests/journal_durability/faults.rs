@@ -3,6 +3,7 @@
 use super::model::{Change, Content, Workload, entry, open, open_with, run, settings};
 use cairn_metadata::journal::{JournalError, JournalSettings, Vote};
 use cairn_world::sim::{Fault, FaultOn, SimDisk};
+use cairn_world::{Access, Disk as _, OpenMode};
 
 #[test]
 fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
@@ -98,6 +99,77 @@ fn what_failed_starts_leave_is_durable_before_anything_builds_on_it() {
         disk.clear_faults();
         builds_on_it_and_loses_nothing(&disk, seed);
     }
+}
+
+/// A sync of the directory failed while the journal grew, and the process was killed: the new segment is
+/// listed, and whether its name outlives a power cut nobody knows (simulated cluster, seed 3 of
+/// `epoch-without-debt`).
+#[test]
+fn a_segment_whose_name_is_in_doubt_is_not_built_upon() {
+    let mut grown = 0;
+    for seed in 0..120 {
+        let disk = SimDisk::new(seed);
+        let journal = open(&disk).unwrap();
+        disk.inject(Fault::new(FaultOn::SyncDir).nth(1 + seed % 2));
+        let mut workload = Workload::new(seed);
+        for _ in 0..30 {
+            let _ = run(&journal, &workload.next());
+        }
+        grown += u32::from(journal.failure().is_some());
+        drop(journal);
+        let disk = disk.after_kill();
+        fills_segments_and_loses_nothing(&disk, &settings(), seed);
+    }
+    assert!(grown > 60, "only {grown} journals grew");
+}
+
+/// The same of a segment whose process was killed before it had synced the directory at all.
+#[test]
+fn a_segment_whose_name_was_never_synced_is_not_built_upon() {
+    let settings = JournalSettings {
+        segment_len: 64 << 10,
+        ..settings()
+    };
+    for seed in 0..80 {
+        let disk = SimDisk::new(seed);
+        let journal = open_with(&disk, settings.clone()).unwrap();
+        let name = "journal/segment-000003";
+        disk.inject(Fault::new(FaultOn::Write).named(name));
+        for index in 0.. {
+            if run(&journal, &Change::Append(vec![entry(1, index, 5_000)])).is_err() {
+                break;
+            }
+        }
+        drop(journal);
+        let disk = disk.after_kill();
+        let file = disk.open(name, OpenMode::CreateNew, Access::Direct);
+        let file = file.unwrap();
+        file.allocate(0, settings.segment_len).unwrap();
+        file.sync().unwrap();
+        drop(file);
+        fills_segments_and_loses_nothing(&disk.after_kill(), &settings, seed);
+    }
+}
+
+/// Starts, fills up to several segments, loses the power: nothing of it may be gone.
+fn fills_segments_and_loses_nothing(disk: &SimDisk, settings: &JournalSettings, seed: u64) {
+    let open = |disk: &SimDisk| {
+        let opened = open_with(disk, settings.clone());
+        opened.unwrap_or_else(|error| panic!("seed {seed}: {error}"))
+    };
+    let journal = open(disk);
+    let mut acknowledged = Content::of(&journal);
+    let last = acknowledged.entries.keys().next_back().copied();
+    let last = last.max(acknowledged.purged.map(|purged| purged.index));
+    let first = last.map_or(0, |last| last + 1);
+    let groups_of_a_segment = settings.segment_len / 8_192;
+    for index in first..first + 2 + seed % (4 * groups_of_a_segment) {
+        let change = Change::Append(vec![entry(100, index, 5_000)]);
+        run(&journal, &change).unwrap();
+        acknowledged.apply(&change);
+    }
+    let journal = open(&disk.after_crash(seed));
+    assert_eq!(Content::of(&journal), acknowledged, "seed {seed}");
 }
 
 #[test]

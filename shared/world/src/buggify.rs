@@ -34,8 +34,8 @@ mod points {
     const ENABLED_OF_TEN: u64 = 3;
     /// An enabled point fires at one visit in this many.
     const VISITS_PER_FIRE: u64 = 20;
-    /// The same where a few points are all there is.
-    const VISITS_PER_FIRE_OF_FEW: u64 = 5;
+    /// The same of points that are wanted, and where a few are all there is.
+    const VISITS_PER_FIRE_OF_WANTED: u64 = 5;
 
     /// Spares the lock outside a run.
     static LIVE: AtomicBool = AtomicBool::new(false);
@@ -66,7 +66,7 @@ mod points {
         begin_with(seed, &[]);
     }
 
-    /// The same, and the points `always` are enabled whatever the seed says.
+    /// The same, and the points `always` are enabled whatever the seed says; they fire at one visit in five.
     pub fn begin_with(seed: u64, always: &'static [&'static str]) {
         start(seed, always, true);
     }
@@ -106,15 +106,15 @@ mod points {
             return false;
         }
         let mut run = run();
-        let (seed, always, others) = (run.seed, run.always.contains(&name), run.others);
+        let (seed, wanted, others) = (run.seed, run.always.contains(&name), run.others);
         let point = run
             .points
             .entry(name)
-            .or_insert_with(|| Point::of(seed, name, always, others));
-        let visits = if others {
-            VISITS_PER_FIRE
+            .or_insert_with(|| Point::of(seed, name, wanted, others));
+        let visits = if wanted {
+            VISITS_PER_FIRE_OF_WANTED
         } else {
-            VISITS_PER_FIRE_OF_FEW
+            VISITS_PER_FIRE
         };
         let fires = point.enabled && point.rng.chance(1, visits);
         point.fired += u64::from(fires);
@@ -122,10 +122,10 @@ mod points {
     }
 
     impl Point {
-        fn of(seed: u64, name: &str, always: bool, others: bool) -> Self {
+        fn of(seed: u64, name: &str, wanted: bool, others: bool) -> Self {
             let mut rng = SeededRng::new(seed ^ fnv1a(name));
             Self {
-                enabled: rng.chance(ENABLED_OF_TEN, 10) & others | always,
+                enabled: rng.chance(ENABLED_OF_TEN, 10) & others | wanted,
                 rng,
                 fired: 0,
             }

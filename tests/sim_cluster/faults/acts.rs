@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use cairn_rpc::ShardFound;
+use cairn_store::memory::MemoryStore;
+
 use super::{Faults, Kind, Undo, disks};
 use crate::cluster::{Cluster, FIRST_GATEWAY, NODES};
 use crate::machine::End;
@@ -34,6 +37,7 @@ impl Faults {
             Kind::Elections => self.elections(cluster).await,
             Kind::DiesAfterVoting => self.dies_after_voting(cluster).await,
             Kind::GatewayCutOff => self.gateway_cut_off(cluster).await,
+            Kind::IndexLost => self.index_lost(cluster).await,
             Kind::ShardDiskFails
             | Kind::JournalFails
             | Kind::DiskFull
@@ -65,6 +69,34 @@ impl Faults {
         let mean = [SECOND, 10 * SECOND, 60 * SECOND];
         let mean = self.random.pick(&mean).copied().unwrap_or(SECOND);
         self.later(cluster, mean, Undo::Start(id));
+        true
+    }
+
+    /// A disk is made out again from its segments: what was there is there, and what was deleted is not.
+    async fn index_lost(&mut self, cluster: &mut Cluster) -> bool {
+        let Some(id) = self.pick(&Self::running(cluster)) else {
+            return false;
+        };
+        if self.rotten.contains(&id) || disks::has_failed(cluster, id) {
+            return false;
+        }
+        let before = disks::inventory(cluster, id);
+        cluster.crash(id, End::Kill);
+        if let Some(machine) = cluster.machines.get_mut(&id) {
+            machine.shards.clear_faults();
+            machine.index = MemoryStore::new();
+        }
+        self.down.insert(id);
+        self.start(cluster, id).await;
+        if let (Some(before), Some(after)) = (before, disks::inventory(cluster, id)) {
+            let mut tell = |what: &str, found: Option<&ShardFound>| {
+                let told =
+                    found.map(|shard| format!("node {id}, its index lost: {what} {shard:?}"));
+                self.violations.extend(told);
+            };
+            tell("back is", after.iter().find(|one| !before.contains(one)));
+            tell("missing is", before.iter().find(|one| !after.contains(one)));
+        }
         true
     }
 
@@ -318,6 +350,9 @@ impl Faults {
         let Some(id) = id else {
             return false;
         };
+        if matches!(kind, Kind::Rot | Kind::Misdirected) {
+            self.rotten.insert(id);
+        }
         let random = &mut self.random;
         match kind {
             Kind::Rot => disks::rot(cluster, id, random),

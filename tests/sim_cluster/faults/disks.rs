@@ -1,5 +1,6 @@
 //! Faults of disks.
 
+use cairn_rpc::ShardFound;
 use cairn_storage_node::DiskState;
 use cairn_world::Disk as _;
 use cairn_world::sim::{Fault, FaultOn, SeededRng, SimDisk};
@@ -93,6 +94,12 @@ pub(super) fn misdirect(cluster: &Cluster, id: u64, random: &mut SeededRng) -> b
     let bytes = disk.peek(&from.0, from.1, BLOCK).unwrap();
     disk.poke(&to.0, to.1, &bytes).unwrap();
     from != to
+}
+
+/// What lies on the disk of a running node.
+pub(super) fn inventory(cluster: &Cluster, id: u64) -> Option<Vec<ShardFound>> {
+    let node = cluster.nodes.get(&id)?;
+    node.storage.inventory(node.disk, None, usize::MAX).ok()
 }
 
 /// Little room is left, or none.

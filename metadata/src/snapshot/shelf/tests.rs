@@ -238,6 +238,44 @@ fn a_failing_disk_publishes_nothing() {
     }
 }
 
+/// What a start finds on the shelf, the log may be purged for: it must outlive a power cut.
+fn what_is_found_stays(disk: &SimDisk, seed: u64) {
+    let found = shelf(disk).newest().map(|found| found.meta().clone());
+    let after = shelf(&disk.after_crash(seed)).newest();
+    assert_eq!(
+        after.map(|after| after.meta().clone()),
+        found,
+        "seed {seed}"
+    );
+}
+
+#[test]
+fn a_snapshot_whose_name_is_in_doubt_is_not_on_the_shelf() {
+    for seed in 0..40 {
+        let disk = SimDisk::new(seed);
+        let shelf = shelf(&disk);
+        disk.inject(Fault::new(FaultOn::SyncDir).named("snapshots"));
+        let error = shelf.build(&meta(1), store(5).view().as_ref()).unwrap_err();
+        assert!(matches!(error, SnapshotError::Io { .. }), "{error}");
+        assert!(shelf.newest().is_none());
+        what_is_found_stays(&disk.after_kill(), seed);
+    }
+}
+
+#[test]
+fn a_snapshot_whose_name_was_never_synced_is_made_durable_by_the_start_that_finds_it() {
+    for seed in 0..40 {
+        let disk = SimDisk::new(seed);
+        let name = {
+            let shelf = shelf(&disk);
+            let built = shelf.build(&meta(1), store(5).view().as_ref()).unwrap();
+            built.name().to_owned()
+        };
+        disk.rename(&name, &format!("{name}0")).unwrap();
+        what_is_found_stays(&disk.after_kill(), seed);
+    }
+}
+
 #[test]
 fn a_row_too_long_for_a_frame_is_refused() {
     let store = MemoryStore::new();
