@@ -297,6 +297,7 @@ impl Planner {
             return Ok(false);
         }
         let cluster = self.metadata.cluster().await?;
+        let generation = u16::try_from(cluster.generation).unwrap_or(0);
         let deletes: Vec<Option<ShardDelete>> = work.deleting.iter().map(shard_delete).collect();
         let by_disk = garbage::by_disk(&cluster, &work.deleting);
         let mut waiting = BTreeSet::new();
@@ -309,7 +310,7 @@ impl Planner {
             else {
                 continue;
             };
-            match shards.delete(disk, &chosen).await {
+            match shards.delete(disk, generation, &chosen).await {
                 Ok(()) | Err(ShardError::Failed(_) | ShardError::NotMine) => {}
                 Err(error) => {
                     tracing::warn!(%disk, %error, "deletes wait for the disk");

@@ -78,7 +78,7 @@ impl ShardService for Nothing {
         })
     }
 
-    async fn delete(&self, _: DiskId, _: &[ShardDelete]) -> Result<(), ShardError> {
+    async fn delete(&self, _: DiskId, _: u16, _: &[ShardDelete]) -> Result<(), ShardError> {
         Ok(())
     }
 

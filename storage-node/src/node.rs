@@ -269,7 +269,7 @@ impl StorageNode {
 
     /// What a client's record must be like before anything is reserved.
     fn shape(&self, header: &ShardHeader) -> Result<Shape, ShardError> {
-        fence::check(&self.generation, header.incarnation)?;
+        fence::check(&self.generation, header.incarnation.generation)?;
         if usize::from(header.shard) >= header.coding.shards() {
             return Err(ShardError::Refused("no such shard in this coding"));
         }
@@ -373,8 +373,14 @@ impl ShardService for StorageNode {
         disk.on_reader(move |volume| volume.read(&read)).await
     }
 
-    async fn delete(&self, disk: DiskId, deletes: &[ShardDelete]) -> Result<(), ShardError> {
+    async fn delete(
+        &self,
+        disk: DiskId,
+        generation: u16,
+        deletes: &[ShardDelete],
+    ) -> Result<(), ShardError> {
         let disk = self.disk(disk)?;
+        fence::check(&self.generation, generation)?;
         let mut deletes = deletes.to_vec();
         if planted(Bug::DeletesByChunk) {
             deletes = disk.volume.all_writings(&deletes)?;

@@ -12,6 +12,8 @@ pub(crate) struct Focus {
     pub(crate) kinds: &'static [Kind],
     /// Points of `cairn_world::buggify`.
     pub(crate) points: &'static [&'static str],
+    /// Those of them that fire more often.
+    pub(crate) pressed: &'static [&'static str],
     /// Half of the calls.
     pub(crate) calls: &'static [Call],
     /// A time without faults, in which every call must be answered.
@@ -32,6 +34,7 @@ impl Focus {
     const NONE: Self = Self {
         kinds: &[],
         points: &[],
+        pressed: &[],
         calls: &[],
         small: false,
         calm: false,
@@ -47,6 +50,10 @@ impl Focus {
             points,
             ..Self::NONE
         }
+    }
+
+    const fn pressing(self, pressed: &'static [&'static str]) -> Self {
+        Self { pressed, ..self }
     }
 
     const fn with(self, calls: &'static [Call]) -> Self {
@@ -120,7 +127,7 @@ impl Focus {
             .with(&[Call::Put, Call::Delete, Call::Get]),
             Bug::PartSetUnchecked => Self {
                 parts: true,
-                points: &["complete-pauses"],
+                pressed: &["complete-pauses"],
                 ..Self::NONE
             }
             .with(&[Call::UploadCreate, Call::UploadPart, Call::UploadRace]),
@@ -151,7 +158,8 @@ impl Focus {
                 ..Self::NONE
             },
             Bug::OrphanWithoutSessionCheck => {
-                Self::on(&[], &["orphans-early", "put-lingers"]).with(&[Call::Put, Call::Delete])
+                let lingering = Self::NONE.pressing(&["orphans-early", "put-lingers"]);
+                lingering.with(&[Call::Put, Call::Delete])
             }
             Bug::DeletesByChunk | Bug::ReferencesLeak => Self::NONE,
             Bug::FreezeIgnored | Bug::FenceForgotten => Self {
@@ -169,16 +177,12 @@ impl Focus {
             Bug::DeleteWithoutTombstone => {
                 Self::on(&[Kind::IndexLost], &[]).with(&[Call::Put, Call::Delete])
             }
-            Bug::EpochWithoutDebt | Bug::CutOverWithoutSessions => Self::on(
-                &[Kind::Growth],
-                &["put-lingers", "view-late", "session-rotated"],
-            )
-            .with(&[Call::Put]),
-            Bug::CutOverUnverified => Self::on(
-                &[Kind::Growth],
-                &["rebuild-given-up", "rebuild-refused", "session-rotated"],
-            )
-            .with(&[Call::Put]),
+            Bug::EpochWithoutDebt | Bug::CutOverWithoutSessions => Self::on(&[Kind::Growth], &[])
+                .pressing(&["put-lingers", "view-late", "session-rotated", "pass-late"])
+                .with(&[Call::Put]),
+            Bug::CutOverUnverified => Self::on(&[Kind::Growth], &[])
+                .pressing(&["rebuild-given-up", "rebuild-refused", "session-rotated"])
+                .with(&[Call::Put]),
             Bug::WeakAck | Bug::DebtNotRecorded => Self::on(
                 &[
                     Kind::NodeEnds,

@@ -205,7 +205,7 @@ async fn until_thawed(
     }
 }
 
-/// Disks that take a write under a stamp of before.
+/// Disks that take a write under a stamp of before, or deletes of then.
 async fn unfenced(cluster: &Cluster, generation: u32) -> Result<Vec<String>, String> {
     let view: ClusterAnswer = cluster.cluster().await?;
     let members = view
@@ -213,6 +213,7 @@ async fn unfenced(cluster: &Cluster, generation: u32) -> Result<Vec<String>, Str
         .iter()
         .map(|row| row.node)
         .collect::<BTreeSet<u64>>();
+    let before = u16::try_from(generation).unwrap();
     let mut wrong = Vec::new();
     for (id, node) in cluster.nodes.iter().filter(|(id, _)| members.contains(id)) {
         let header = ShardHeader {
@@ -221,7 +222,7 @@ async fn unfenced(cluster: &Cluster, generation: u32) -> Result<Vec<String>, Str
             epoch: u64::MAX,
             incarnation: Incarnation {
                 group: 1,
-                generation: u16::try_from(generation).unwrap(),
+                generation: before,
                 session: SessionId(1),
                 counter: 1,
             },
@@ -234,6 +235,13 @@ async fn unfenced(cluster: &Cluster, generation: u32) -> Result<Vec<String>, Str
             Err(other) => tracing::info!(id, %other, "a fence is not seen"),
             Ok(_) => wrong.push(format!(
                 "node {id} takes a write of generation {generation}"
+            )),
+        }
+        match node.storage.delete(node.disk, before, &[]).await {
+            Err(ShardError::Refused(_)) => {}
+            Err(other) => tracing::info!(id, %other, "a fence is not seen"),
+            Ok(()) => wrong.push(format!(
+                "node {id} takes deletes of generation {generation}"
             )),
         }
     }

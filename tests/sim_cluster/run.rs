@@ -150,7 +150,11 @@ async fn drive(
     let work = Run::new(workload, Arc::clone(&door), Arc::clone(&stage.history));
     work.prepare().await;
     for round in 0..options.rounds {
-        buggify::begin_with(options.seed ^ (round << 32), stage.focus.points);
+        buggify::begin_with(
+            options.seed ^ (round << 32),
+            stage.focus.points,
+            stage.focus.pressed,
+        );
         let clients = Working::begin(&work, &mut rng);
         if options.calm {
             tokio::time::sleep(options.storm).await;

@@ -296,7 +296,12 @@ impl ShardService for FakeDisks {
         Ok(given)
     }
 
-    async fn delete(&self, disk: DiskId, deletes: &[ShardDelete]) -> Result<(), ShardError> {
+    async fn delete(
+        &self,
+        disk: DiskId,
+        _: u16,
+        deletes: &[ShardDelete],
+    ) -> Result<(), ShardError> {
         let mut state = self.state.lock().unwrap();
         state.sealed.retain(|(on, incarnation, _), sealed| {
             let named = ShardDelete {

@@ -35,6 +35,8 @@ use crate::service::Metadata;
 
 /// Pause between two steps that found nothing to do.
 const IDLE: Duration = Duration::from_millis(500);
+/// How long a simulated leader may take between beginning moves and its first order for them.
+const LATE: Duration = Duration::from_secs(25);
 /// How long what failed is left alone.
 const REST: Duration = Duration::from_secs(10);
 /// Time between two attempts to end what waits for sessions or debt.
@@ -181,6 +183,9 @@ impl Repair {
         }
         if changed {
             self.ends_due = now;
+            if buggify("pass-late") {
+                self.pass_due = now + LATE;
+            }
         }
         Ok(changed)
     }

@@ -132,12 +132,18 @@ pub trait ShardService: Send + Sync + std::fmt::Debug {
     /// Any but `Full`.
     async fn read(&self, read: ShardRead) -> Result<ShardCells, ShardError>;
 
-    /// Carries out committed deletes on one disk; returns once they are durable. What is not there
-    /// is fine.
+    /// Carries out deletes on one disk that were committed in a generation of the metadata; returns once
+    /// they are durable. What is not there is fine.
     ///
     /// # Errors
-    /// `Failed`, `NotMine`, `Unavailable`.
-    async fn delete(&self, disk: DiskId, deletes: &[ShardDelete]) -> Result<(), ShardError>;
+    /// `Failed`, `NotMine`, `Unavailable`; `Refused` where a newer generation is known: a history that
+    /// a restore gave up deletes nothing any more.
+    async fn delete(
+        &self,
+        disk: DiskId,
+        generation: u16,
+        deletes: &[ShardDelete],
+    ) -> Result<(), ShardError>;
 
     /// Bytes free for client writes on a disk, and bytes in all.
     ///

@@ -34,14 +34,15 @@ mod points {
     const ENABLED_OF_TEN: u64 = 3;
     /// An enabled point fires at one visit in this many.
     const VISITS_PER_FIRE: u64 = 20;
-    /// The same of points that are wanted, and where a few are all there is.
-    const VISITS_PER_FIRE_OF_WANTED: u64 = 5;
+    /// The same of points that are pressed, and where a few are all there is.
+    const VISITS_PER_FIRE_PRESSED: u64 = 5;
 
     /// Spares the lock outside a run.
     static LIVE: AtomicBool = AtomicBool::new(false);
     static RUN: Mutex<Run> = Mutex::new(Run {
         seed: 0,
         always: &[],
+        pressed: &[],
         others: true,
         points: BTreeMap::new(),
     });
@@ -50,6 +51,8 @@ mod points {
         seed: u64,
         /// Points that are enabled whatever the seed says.
         always: &'static [&'static str],
+        /// The same, and they fire more often.
+        pressed: &'static [&'static str],
         /// Whether the seed enables others too.
         others: bool,
         points: BTreeMap<&'static str, Point>,
@@ -63,23 +66,34 @@ mod points {
 
     /// Starts a run: forgets the points of the run before, and lets the points of `seed` fire.
     pub fn begin(seed: u64) {
-        begin_with(seed, &[]);
+        begin_with(seed, &[], &[]);
     }
 
-    /// The same, and the points `always` are enabled whatever the seed says; they fire at one visit in five.
-    pub fn begin_with(seed: u64, always: &'static [&'static str]) {
-        start(seed, always, true);
+    /// The same, and the points `always` and `pressed` are enabled whatever the seed says; the latter fire
+    /// at one visit in five.
+    pub fn begin_with(
+        seed: u64,
+        always: &'static [&'static str],
+        pressed: &'static [&'static str],
+    ) {
+        start(seed, always, pressed, true);
     }
 
     /// The points `only` are enabled, and no others; they fire at one visit in five.
     pub fn begin_only(seed: u64, only: &'static [&'static str]) {
-        start(seed, only, false);
+        start(seed, &[], only, false);
     }
 
-    fn start(seed: u64, always: &'static [&'static str], others: bool) {
+    fn start(
+        seed: u64,
+        always: &'static [&'static str],
+        pressed: &'static [&'static str],
+        others: bool,
+    ) {
         *run() = Run {
             seed,
             always,
+            pressed,
             others,
             points: BTreeMap::new(),
         };
@@ -106,13 +120,15 @@ mod points {
             return false;
         }
         let mut run = run();
-        let (seed, wanted, others) = (run.seed, run.always.contains(&name), run.others);
+        let (seed, others) = (run.seed, run.others);
+        let pressed = run.pressed.contains(&name);
+        let wanted = pressed || run.always.contains(&name);
         let point = run
             .points
             .entry(name)
             .or_insert_with(|| Point::of(seed, name, wanted, others));
-        let visits = if wanted {
-            VISITS_PER_FIRE_OF_WANTED
+        let visits = if pressed {
+            VISITS_PER_FIRE_PRESSED
         } else {
             VISITS_PER_FIRE
         };

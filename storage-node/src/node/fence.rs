@@ -1,4 +1,4 @@
-//! The fence: writings of older generations are refused, for good.
+//! The fence: writings and deletes of older generations are refused, for good.
 //!
 //! ```text
 //!   news of a newer generation ──> refused from here on ──> noted on every disk ──> rows learnt
@@ -6,22 +6,22 @@
 //! ```
 //!
 //! A gateway of a history that a restore gave up may go on for as long as it reaches nodes. It gets no
-//! receipt from one that has heard, after a restart neither; so what it acknowledges is nothing.
+//! receipt from one that has heard, after a restart neither; so what it acknowledges is nothing. Nor does a
+//! leader of that history, or a message of its that was long on the way, delete anything there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use cairn_model::Incarnation;
 use cairn_rpc::ShardError;
 use cairn_world::{Bug, planted};
 
 use super::{PlacementNews, StorageNode};
 use crate::volume::Volume;
 
-/// Refuses what was stamped before the fence.
-pub(super) fn check(fence: &AtomicU16, incarnation: Incarnation) -> Result<(), ShardError> {
-    if incarnation.generation < fence.load(Ordering::SeqCst) {
-        return Err(ShardError::Refused("incarnation of a fenced generation"));
+/// Refuses what was stamped or ordered before the fence.
+pub(super) fn check(fence: &AtomicU16, generation: u16) -> Result<(), ShardError> {
+    if generation < fence.load(Ordering::SeqCst) {
+        return Err(ShardError::Refused("of a fenced generation"));
     }
     Ok(())
 }

@@ -95,7 +95,7 @@ impl ShardUpload for Upload {
         (*self).seal(trailer).await?;
         // No receipt for what began before the fence: it would be counted by a history given up.
         if let Some(fence) = fence {
-            fence::check(&fence, shape.incarnation)?;
+            fence::check(&fence, shape.incarnation.generation)?;
         }
         Ok(ShardReceipt {
             disk,

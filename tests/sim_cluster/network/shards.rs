@@ -82,17 +82,24 @@ impl ShardService for RemoteShards {
         Ok(found)
     }
 
-    async fn delete(&self, disk: DiskId, deletes: &[ShardDelete]) -> Result<(), ShardError> {
+    async fn delete(
+        &self,
+        disk: DiskId,
+        generation: u16,
+        deletes: &[ShardDelete],
+    ) -> Result<(), ShardError> {
         let deletes = deletes.to_vec();
         if self.network.is_repeated() {
             let (line, deletes) = (self.clone(), deletes.clone());
             tokio::spawn(async move {
-                let work =
-                    async move |storage: Arc<StorageNode>| storage.delete(disk, &deletes).await;
+                let work = async move |storage: Arc<StorageNode>| {
+                    storage.delete(disk, generation, &deletes).await
+                };
                 line.there(work).await
             });
         }
-        let work = async move |storage: Arc<StorageNode>| storage.delete(disk, &deletes).await;
+        let work =
+            async move |storage: Arc<StorageNode>| storage.delete(disk, generation, &deletes).await;
         self.there(work).await
     }
 

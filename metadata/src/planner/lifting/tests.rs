@@ -46,7 +46,12 @@ impl ShardService for Disks {
         away()
     }
 
-    async fn delete(&self, _disk: DiskId, _deletes: &[ShardDelete]) -> Result<(), ShardError> {
+    async fn delete(
+        &self,
+        _disk: DiskId,
+        _: u16,
+        _deletes: &[ShardDelete],
+    ) -> Result<(), ShardError> {
         away()
     }
 

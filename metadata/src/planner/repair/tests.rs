@@ -240,7 +240,7 @@ impl ShardService for Nodes {
         Err(ShardError::Refused("repair reads nothing itself"))
     }
 
-    async fn delete(&self, _: DiskId, _: &[ShardDelete]) -> Result<(), ShardError> {
+    async fn delete(&self, _: DiskId, _: u16, _: &[ShardDelete]) -> Result<(), ShardError> {
         Err(ShardError::Refused("repair deletes nothing"))
     }
 

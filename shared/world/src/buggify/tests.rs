@@ -139,14 +139,21 @@ fn threads_share_one_stream_and_lose_no_visit() {
 #[test]
 fn points_that_a_run_needs_are_enabled_whatever_its_seed() {
     let _turn = alone();
-    let (mut with, mut without) = (0, 0);
+    let (mut with, mut pressed, mut without, mut all, mut most) = (0, 0, 0, 0, 0);
     for seed in 0..40 {
-        begin_with(seed, &["snapshot-now"]);
-        with += u64::from(!firings("snapshot-now").is_empty());
+        begin_with(seed, &["snapshot-now"], &["view-late"]);
+        let (now, late) = (firings("snapshot-now").len(), firings("view-late").len());
+        with += u64::from(now > 0);
+        pressed += u64::from(late > 0);
         without += u64::from(!firings("page-of-one").is_empty());
+        (all, most) = (all + now, most + late);
     }
     end();
-    assert!(with == 40 && without < 30, "{with} {without}");
+    assert!(
+        with == 40 && pressed == 40 && without < 30,
+        "{with} {pressed} {without}"
+    );
+    assert!(3 * all < most && most < 5 * all, "{all} {most}");
 }
 
 #[test]

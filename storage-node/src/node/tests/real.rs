@@ -79,7 +79,7 @@ async fn concurrent_uploads_on_a_real_directory() {
     }
     let (gone, kept) = names.split_at(30);
     let orders: Vec<_> = gone.iter().map(Name::delete).collect();
-    node.delete(disk, &orders).await.unwrap();
+    node.delete(disk, 1, &orders).await.unwrap();
     assert_eq!(node.verify_all(disk).unwrap().damaged, 0);
     let (free, total) = node.space(disk).await.unwrap();
     assert!(free > 0 && free < total);
@@ -161,7 +161,7 @@ async fn a_damaged_index_is_made_anew_from_the_segments() {
     for name in &names {
         put(Arc::clone(&node), disk, *name).await.unwrap();
     }
-    node.delete(disk, &[names[0].delete()]).await.unwrap();
+    node.delete(disk, 1, &[names[0].delete()]).await.unwrap();
     node.close().unwrap();
     drop(node);
     type Damage<'a> = (&'a str, &'a dyn Fn(&mut Vec<u8>));

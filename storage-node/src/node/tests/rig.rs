@@ -249,7 +249,7 @@ impl Rig {
     }
 
     pub(super) fn delete(&self, name: Name) -> Result<(), ShardError> {
-        now(self.node.delete(self.disk, &[name.delete()]))
+        now(self.node.delete(self.disk, 1, &[name.delete()]))
     }
 
     /// Reads a whole shard; wrong bytes end the test.

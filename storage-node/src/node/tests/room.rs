@@ -170,7 +170,7 @@ fn many_deletes_share_few_units() {
         .map(|s| u64::from(s.next))
         .sum::<u64>();
     let orders: Vec<_> = stored.iter().map(Name::delete).collect();
-    now(rig.node.delete(rig.disk, &orders)).unwrap();
+    now(rig.node.delete(rig.disk, 1, &orders)).unwrap();
     let after = rig
         .volume()
         .ledger()

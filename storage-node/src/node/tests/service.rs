@@ -76,7 +76,7 @@ fn a_delete_hits_its_writing_of_its_chunk_only() {
         chunk: gone.chunk(),
         incarnation: stays.incarnation(),
     };
-    now(rig.node.delete(rig.disk, &[strange])).unwrap();
+    now(rig.node.delete(rig.disk, 1, &[strange])).unwrap();
     assert_eq!(rig.get(stays), Found::Exact);
     rig.delete(gone).unwrap();
     rig.delete(gone).unwrap();
@@ -161,7 +161,7 @@ fn another_nodes_disk_is_not_mine() {
         Some(ShardError::NotMine)
     );
     assert_eq!(
-        now(rig.node.delete(other, &[name.delete()])),
+        now(rig.node.delete(other, 1, &[name.delete()])),
         Err(ShardError::NotMine)
     );
     assert_eq!(now(rig.node.space(other)), Err(ShardError::NotMine));
@@ -224,7 +224,7 @@ fn writes_of_a_fenced_generation_are_refused_even_after_a_restart() {
     let name = Name::new(1, SMALL);
     rig.put(name).unwrap();
     now(rig.node.fence_generation(2)).unwrap();
-    let refused = Some(ShardError::Refused("incarnation of a fenced generation"));
+    let refused = Some(ShardError::Refused("of a fenced generation"));
     assert_eq!(rig.begin(name).err(), refused);
     let rig = rig.crash(3, 0);
     assert_eq!(rig.begin(name).err(), refused);
@@ -235,6 +235,23 @@ fn writes_of_a_fenced_generation_are_refused_even_after_a_restart() {
         ..header.incarnation
     };
     assert!(now(rig.node.prepare(header)).is_ok());
+}
+
+/// Restore: a deletion of the history that was given up may arrive late, or from a leader that goes on.
+#[test]
+fn deletes_of_a_fenced_generation_are_refused_even_after_a_restart() {
+    let rig = Rig::new(1);
+    let name = Name::new(1, SMALL);
+    rig.put(name).unwrap();
+    now(rig.node.fence_generation(2)).unwrap();
+    let refused = Err(ShardError::Refused("of a fenced generation"));
+    assert_eq!(rig.delete(name), refused);
+    let rig = rig.crash(3, 0);
+    assert_eq!(rig.delete(name), refused);
+    assert_eq!(rig.get(name), Found::Exact);
+    // The writing is older than the order for it: that is as it should be.
+    now(rig.node.delete(rig.disk, 2, &[name.delete()])).unwrap();
+    assert_eq!(rig.get(name), Found::Missing);
 }
 
 /// Restore: what is heard of a newer generation is fenced before it counts as heard.
@@ -252,7 +269,7 @@ fn news_of_a_newer_generation_fence_the_older_ones_for_good() {
     let open = now(rig.node.prepare(name.header(rig.disk))).unwrap();
     now(rig.node.take_news(&news(3))).unwrap();
     assert_eq!(fenced(&rig), 3);
-    let refused = Some(ShardError::Refused("incarnation of a fenced generation"));
+    let refused = Some(ShardError::Refused("of a fenced generation"));
     assert_eq!(rig.begin(name).err(), refused);
     drop(open);
     // Old news lower nothing.
@@ -269,7 +286,7 @@ fn an_upload_that_began_before_the_fence_gets_no_receipt() {
     let mut upload = rig.begin(name).unwrap();
     now(upload.write(&name.cells())).unwrap();
     now(rig.node.fence_generation(2)).unwrap();
-    let refused = Some(ShardError::Refused("incarnation of a fenced generation"));
+    let refused = Some(ShardError::Refused("of a fenced generation"));
     assert_eq!(now(upload.finish(name.trailer())).err(), refused);
 }
 
@@ -280,7 +297,7 @@ fn a_disk_that_cannot_note_the_fence_does_not_say_that_it_did() {
     rig.sim.crash_at(1);
     assert!(now(rig.node.fence_generation(2)).is_err());
     assert_eq!(rig.node.report()[0].fenced, 0);
-    let refused = Some(ShardError::Refused("incarnation of a fenced generation"));
+    let refused = Some(ShardError::Refused("of a fenced generation"));
     assert_eq!(rig.begin(name).err(), refused, "it refuses all the same");
 }
 

@@ -289,7 +289,7 @@ impl ShardService for Moody {
         })
     }
 
-    async fn delete(&self, _: DiskId, _: &[ShardDelete]) -> Result<(), ShardError> {
+    async fn delete(&self, _: DiskId, _: u16, _: &[ShardDelete]) -> Result<(), ShardError> {
         panic!("a source is only read");
     }
 

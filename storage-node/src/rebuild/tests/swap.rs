@@ -86,7 +86,7 @@ fn delete(fleet: &Fleet) {
         chunk: fleet.chunk.id,
         incarnation: fleet.chunk.incarnation,
     };
-    now(fleet.target.node.delete(fleet.target.disk, &[order])).unwrap();
+    now(fleet.target.node.delete(fleet.target.disk, 1, &[order])).unwrap();
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_segment_with_a_record_held_is_not_emptied_under_it() {
             chunk: other.chunk.id,
             incarnation: other.chunk.incarnation,
         };
-        now(fleet.target.node.delete(fleet.target.disk, &[order])).unwrap();
+        now(fleet.target.node.delete(fleet.target.disk, 1, &[order])).unwrap();
         care(&fleet.target);
     }
     steps.swap().unwrap();
@@ -282,7 +282,7 @@ fn repair_uses_the_headroom_and_leaves_a_segment_of_it() {
             incarnation: chunk.incarnation,
         })
         .collect();
-    now(fleet.target.node.delete(fleet.target.disk, &orders)).unwrap();
+    now(fleet.target.node.delete(fleet.target.disk, 1, &orders)).unwrap();
     care(&fleet.target);
     assert_eq!(fleet.rebuild(fleet.order(0)), Ok(Rebuilt::Written));
 }

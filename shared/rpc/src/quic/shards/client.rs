@@ -122,10 +122,15 @@ impl ShardService for ShardClient {
         })
     }
 
-    async fn delete(&self, disk: DiskId, deletes: &[ShardDelete]) -> Result<(), ShardError> {
+    async fn delete(
+        &self,
+        disk: DiskId,
+        generation: u16,
+        deletes: &[ShardDelete],
+    ) -> Result<(), ShardError> {
         for page in deletes.chunks(limits::RPC_DELETES_MAX) {
             match self
-                .exchange(Asked::Delete(convert::deletes_to(disk, page)))
+                .exchange(Asked::Delete(convert::deletes_to(disk, generation, page)))
                 .await?
             {
                 Outcome::Deleted(_) => {}

@@ -119,7 +119,7 @@ pub(super) fn read_of(read: &wire::Read) -> Option<ShardRead> {
     })
 }
 
-pub(super) fn deletes_to(disk: DiskId, deletes: &[ShardDelete]) -> wire::Delete {
+pub(super) fn deletes_to(disk: DiskId, generation: u16, deletes: &[ShardDelete]) -> wire::Delete {
     let writing = |delete: &ShardDelete| wire::Writing {
         chunk: bytes(delete.chunk.to_bytes()),
         incarnation: bytes(delete.incarnation.to_bytes()),
@@ -127,10 +127,11 @@ pub(super) fn deletes_to(disk: DiskId, deletes: &[ShardDelete]) -> wire::Delete 
     wire::Delete {
         disk: disk_to(disk),
         writings: deletes.iter().map(writing).collect(),
+        generation: generation.into(),
     }
 }
 
-pub(super) fn deletes_of(delete: &wire::Delete) -> Option<(DiskId, Vec<ShardDelete>)> {
+pub(super) fn deletes_of(delete: &wire::Delete) -> Option<(DiskId, u16, Vec<ShardDelete>)> {
     if delete.writings.len() > limits::RPC_DELETES_MAX {
         return None;
     }
@@ -141,7 +142,8 @@ pub(super) fn deletes_of(delete: &wire::Delete) -> Option<(DiskId, Vec<ShardDele
         })
     };
     let deletes = delete.writings.iter().map(writing).collect::<Option<_>>()?;
-    Some((disk_of(&delete.disk)?, deletes))
+    let generation = u16::try_from(delete.generation).ok()?;
+    Some((disk_of(&delete.disk)?, generation, deletes))
 }
 
 /// Where an inventory goes on.

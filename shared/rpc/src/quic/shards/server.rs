@@ -60,8 +60,9 @@ impl ShardHandler {
                 self.read(read, call).await
             }
             Asked::Delete(delete) => {
-                let (disk, deletes) = convert::deletes_of(&delete).ok_or_else(malformed)?;
-                let done = self.shards.delete(disk, &deletes).await;
+                let (disk, generation, deletes) =
+                    convert::deletes_of(&delete).ok_or_else(malformed)?;
+                let done = self.shards.delete(disk, generation, &deletes).await;
                 answer(call, done.map(|()| Outcome::Deleted(Deleted {}))).await
             }
             Asked::Space(space) => {

@@ -164,7 +164,7 @@ async fn deletes_space_and_inventory_round_trip() {
         chunk: chunk(),
         incarnation: header.incarnation,
     };
-    scene.client.delete(DISK, &[delete]).await.unwrap();
+    scene.client.delete(DISK, 7, &[delete]).await.unwrap();
     assert_eq!(scene.store.stored(), []);
     let gone = scene.client.read(read(&header, 0, 1)).await;
     assert_eq!(gone, Err(ShardError::Missing));
@@ -200,8 +200,11 @@ async fn lists_longer_than_a_call_are_several() {
         incarnation: header.incarnation,
     };
     let many = vec![delete; limits::RPC_DELETES_MAX + 3];
-    scene.client.delete(DISK, &many).await.unwrap();
-    assert_eq!(scene.store.deletes(), [limits::RPC_DELETES_MAX, 3]);
+    scene.client.delete(DISK, 7, &many).await.unwrap();
+    assert_eq!(
+        scene.store.deletes(),
+        [(7, limits::RPC_DELETES_MAX), (7, 3)]
+    );
 }
 
 #[tokio::test]
@@ -351,13 +354,13 @@ async fn each_role_has_its_storage_calls() {
         chunk: chunk(),
         incarnation: header.incarnation,
     };
-    assert_eq!(gateway.client.delete(DISK, &[delete]).await, Err(role()));
+    assert_eq!(gateway.client.delete(DISK, 7, &[delete]).await, Err(role()));
     assert_eq!(gateway.client.inventory(DISK, None, 1).await, Err(role()));
     assert_eq!(gateway.store.stored().len(), 1, "nothing was deleted");
     let voter = scene_of(&[Role::MetadataVoter], LONG);
     assert_eq!(store(&voter.client, header).await, Err(role()));
     assert_eq!(voter.client.read(read(&header, 0, 1)).await, Err(role()));
-    assert!(voter.client.delete(DISK, &[delete]).await.is_ok());
+    assert!(voter.client.delete(DISK, 7, &[delete]).await.is_ok());
 }
 
 #[tokio::test]
@@ -384,6 +387,7 @@ async fn refuses_calls_that_break_the_format() {
         wire::request::Call::Prepare(prepare)
     };
     let delete = wire::Delete {
+        generation: 7,
         disk: vec![1; 16].into(),
         writings: vec![wire::Writing::default()],
     };

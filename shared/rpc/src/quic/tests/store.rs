@@ -27,7 +27,7 @@ struct State {
     /// What writes fail with, once this many cells are taken.
     write_fails: Option<(usize, ShardError)>,
     taken: u64,
-    deletes: Vec<usize>,
+    deletes: Vec<(u16, usize)>,
 }
 
 /// Keeps what is finished.
@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// Lengths of the delete calls.
-    pub(crate) fn deletes(&self) -> Vec<usize> {
+    pub(crate) fn deletes(&self) -> Vec<(u16, usize)> {
         self.state().deletes.clone()
     }
 
@@ -179,10 +179,15 @@ impl ShardService for Store {
         })
     }
 
-    async fn delete(&self, disk: DiskId, deletes: &[ShardDelete]) -> Result<(), ShardError> {
+    async fn delete(
+        &self,
+        disk: DiskId,
+        generation: u16,
+        deletes: &[ShardDelete],
+    ) -> Result<(), ShardError> {
         self.check()?;
         let mut state = self.state();
-        state.deletes.push(deletes.len());
+        state.deletes.push((generation, deletes.len()));
         let named = |key: &Key, stored: &Stored| {
             key.0 == disk
                 && deletes.iter().any(|delete| {

@@ -57,7 +57,8 @@ proptest! {
         let trailer = ShardTrailer { chunk, cell_table: table.into() };
         prop_assert_eq!(trailer_of(sent(&trailer_to(&trailer))), Some(trailer));
         let deletes = vec![ShardDelete { chunk, incarnation }; 3];
-        prop_assert_eq!(deletes_of(&sent(&deletes_to(disk, &deletes))), Some((disk, deletes)));
+        let heard = deletes_of(&sent(&deletes_to(disk, 7, &deletes)));
+        prop_assert_eq!(heard, Some((disk, 7, deletes)));
         let found = vec![ShardFound { chunk, incarnation, shard }; 3];
         prop_assert_eq!(found_of(&sent(&found_to(&found))), Some(found));
         let asked = wire::Inventory {
@@ -87,6 +88,7 @@ fn refuses_lists_and_tables_beyond_their_bounds() {
     let delete = wire::Delete {
         disk: disk_to(DiskId([1; 16])),
         writings: vec![wire::Writing::default(); limits::RPC_DELETES_MAX + 1],
+        generation: 1,
     };
     assert_eq!(deletes_of(&delete), None);
     assert!(table_of(vec![0; TABLE_CELLS_MAX]).is_some());
@@ -119,5 +121,5 @@ fn the_longest_lists_fit_a_frame() {
         incarnation: stamp,
     };
     let deletes = vec![delete; limits::RPC_DELETES_MAX];
-    assert!(deletes_to(DiskId([1; 16]), &deletes).encoded_len() + 16 < most);
+    assert!(deletes_to(DiskId([1; 16]), u16::MAX, &deletes).encoded_len() + 16 < most);
 }
