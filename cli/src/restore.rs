@@ -138,7 +138,7 @@ impl<'a> Stopped<'a> {
         let (from, to) = (self.dir.join(METADATA), self.dir.join(PUT_ASIDE));
         std::fs::rename(&from, &to).map_err(|error| Fatal::new(from.display(), error))?;
         console::line(format_args!(
-            "{} is a storage node now; its metadata is put aside in {PUT_ASIDE}",
+            "{} is a storage node now; its metadata is put aside in {PUT_ASIDE}. Start it without --metadata and --init.",
             self.dir.display()
         ));
         Ok(())

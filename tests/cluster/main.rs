@@ -8,6 +8,7 @@ mod memory;
 mod network_cut;
 mod one_winner_two_gateways;
 mod pairs_lost;
+mod restored;
 mod rolling_restart;
 mod slow_down;
 mod space_comes_back;

@@ -13,6 +13,8 @@ struct Cluster {
     failure_domain: Option<String>,
     partitions: u64,
     moving: u64,
+    /// Generation since whose beginning nothing is deleted.
+    frozen_since: Option<u32>,
     /// Absent while the leader has finished none.
     mark: Option<Mark>,
     nodes: Vec<Node>,
@@ -94,6 +96,11 @@ fn lines(cluster: &Cluster) -> Vec<String> {
         cluster.partitions,
         cluster.moving
     )];
+    if let Some(generation) = cluster.frozen_since {
+        lines.push(format!(
+            "deletion	frozen since generation {generation} was restored, until all counts are checked and every disk is looked at"
+        ));
+    }
     if let Some(mark) = &cluster.mark {
         lines.push(match mark.discrepancies {
             0 => format!("mark\t{} rows\tevery count is right", mark.rows),
@@ -169,6 +176,22 @@ mod tests {
             lines[3].contains("ready\t7 partitions\t2 of 4 MiB free"),
             "{}",
             lines[3]
+        );
+    }
+
+    #[test]
+    fn a_freeze_is_told_while_it_lasts() {
+        let told = |since: &str| {
+            let answer = format!(
+                r#"{{"cluster":"c1","coding":null,"failure_domain":null,"partitions":0,"moving":0,"frozen_since":{since},"mark":null,"nodes":[],"disks":[]}}"#
+            );
+            lines(&serde_json::from_str(&answer).unwrap()).split_off(1)
+        };
+        assert!(told("null").is_empty());
+        let frozen = told("2");
+        assert!(
+            frozen[0].contains("frozen since generation 2"),
+            "{frozen:?}"
         );
     }
 

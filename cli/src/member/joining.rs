@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cairn_model::NodeId;
 use cairn_rpc::quic::join::{self, JoinError, JoinToken};
-use cairn_rpc::quic::{NodeKey, Roles};
+use cairn_rpc::quic::{NodeKey, Role, Roles};
 use cairn_wire::control::Join;
 use cairn_wire::metadata::Node;
 
@@ -68,8 +68,7 @@ pub(crate) async fn join(
     let found = Home::open(first)?;
     if let Some(home) = found {
         if home.profile.roles != roles {
-            let why = format!("it was admitted as {:?}", home.profile.roles);
-            return Err(Fatal::new(first.display(), why));
+            return Err(Fatal::new(first.display(), other_roles(&home, roles)));
         }
         if home.state() != State::Asking {
             return Ok(home);
@@ -86,6 +85,18 @@ pub(crate) async fn join(
     };
     let home = Home::create(first, profile, State::Asking, &key, None)?;
     ask(home, address, token, world).await
+}
+
+/// What is wrong where a member is started as something else than it is.
+fn other_roles(home: &Home, asked: Roles) -> String {
+    let votes = |roles: Roles| roles.has(Role::MetadataVoter);
+    let hint = match (votes(home.profile.roles), votes(asked)) {
+        (true, false) => ": start it with --metadata",
+        (false, true) => ": start it without --metadata and --init",
+        _ => "",
+    };
+    let roles: Vec<&str> = home.profile.roles.each().map(Role::name).collect();
+    format!("it is a member as {}{hint}", roles.join("+"))
 }
 
 fn need(token: Option<&TokenSource>) -> Result<&TokenSource, Fatal> {

@@ -172,6 +172,7 @@ fn describe(cluster: &wire::ClusterAnswer, status: &wire::StatusAnswer) -> Value
         "failure_domain": class.map(|class| class.domain.as_str()),
         "partitions": cluster.partitions.len(),
         "moving": cluster.moves.len(),
+        "frozen_since": (cluster.frozen_since > 0).then_some(cluster.frozen_since),
         "mark": status.mark.as_ref().map(describe_mark),
         "nodes": nodes,
         "disks": disks,

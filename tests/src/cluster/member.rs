@@ -153,6 +153,11 @@ impl Member {
         tail(&self.log)
     }
 
+    /// Has it started with no more than the first words of its command line from now on.
+    pub fn cut_command_line(&mut self, words: usize) {
+        self.argv.truncate(words);
+    }
+
     /// Value of an option of its command line.
     #[must_use]
     pub fn option(&self, name: &str) -> Option<&str> {

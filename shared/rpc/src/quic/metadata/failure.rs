@@ -2,7 +2,7 @@
 
 use cairn_wire::metadata::{Cause, Failure};
 
-use super::super::error::CallError;
+use super::super::error::{CallError, Refusal};
 use crate::MetadataError;
 
 pub(super) fn to_wire(error: MetadataError) -> Failure {
@@ -44,6 +44,10 @@ pub(super) fn of_call(error: CallError) -> MetadataError {
             tracing::debug!(why, "the outcome of a command is unknown");
             MetadataError::Unknown
         }
+        // It keeps no replica (any more): another one may.
+        CallError::Refused(refusal @ Refusal::Unserved) => {
+            MetadataError::Unavailable(refusal.text().to_owned())
+        }
         CallError::Refused(refusal) => MetadataError::Refused(refusal.text()),
     }
 }
@@ -76,6 +80,17 @@ mod tests {
         }
         let refused = from_wire(to_wire(MetadataError::Refused("why")));
         assert!(matches!(refused, MetadataError::Refused(_)));
+    }
+
+    #[test]
+    fn who_keeps_no_replica_sends_the_caller_on_to_another() {
+        let unserved = of_call(CallError::Refused(Refusal::Unserved));
+        assert!(
+            matches!(unserved, MetadataError::Unavailable(_)),
+            "{unserved}"
+        );
+        let role = of_repeatable(CallError::Refused(Refusal::Role));
+        assert!(matches!(role, MetadataError::Refused(_)), "{role}");
     }
 
     #[test]
