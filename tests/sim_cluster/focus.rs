@@ -30,6 +30,9 @@ pub(crate) struct Focus {
     pub(crate) ruin: bool,
 }
 
+/// Uploads that last while slots move, by gateways that hear late of it.
+const MOVED_MEANWHILE: &[&str] = &["put-lingers", "view-late", "session-rotated", "pass-late"];
+
 impl Focus {
     const NONE: Self = Self {
         kinds: &[],
@@ -177,8 +180,13 @@ impl Focus {
             Bug::DeleteWithoutTombstone => {
                 Self::on(&[Kind::IndexLost], &[]).with(&[Call::Put, Call::Delete])
             }
-            Bug::EpochWithoutDebt | Bug::CutOverWithoutSessions => Self::on(&[Kind::Growth], &[])
-                .pressing(&["put-lingers", "view-late", "session-rotated", "pass-late"])
+            // What is placed by the table of before a move, in a session begun after it: nodes that have just
+            // started know no table.
+            Bug::EpochWithoutDebt => Self::on(&[Kind::Growth, Kind::DiskLeaves, Kind::Outage], &[])
+                .pressing(MOVED_MEANWHILE)
+                .with(&[Call::Put]),
+            Bug::CutOverWithoutSessions => Self::on(&[Kind::Growth], &[])
+                .pressing(MOVED_MEANWHILE)
                 .with(&[Call::Put]),
             Bug::CutOverUnverified => Self::on(&[Kind::Growth], &[])
                 .pressing(&["rebuild-given-up", "rebuild-refused", "session-rotated"])

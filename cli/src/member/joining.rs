@@ -195,6 +195,13 @@ mod tests {
         let key = NodeKey::draw(&OsEntropy).unwrap();
         Home::create(dir.path(), profile, State::Member, &key, None).unwrap();
         let error = fails(dir.path(), None).await;
-        assert!(error.contains("admitted as"), "{error}");
+        assert!(error.ends_with("it is a member as storage"), "{error}");
+        let home = Home::open(dir.path()).unwrap().unwrap();
+        let voter = Roles::of(&[Role::StorageNode, Role::MetadataVoter]);
+        let told = other_roles(&home, voter);
+        assert!(
+            told.ends_with("storage: start it without --metadata and --init"),
+            "{told}"
+        );
     }
 }
