@@ -100,7 +100,6 @@ impl ChunkWriter {
             let taken = lanes.iter().filter(|lane| lane.upload.is_some()).count();
             let left = deadline.saturating_sub(path.clock.monotonic());
             let last = round >= tuning::PREPARE_ROUNDS || left.is_zero();
-            refusal = too_few(&view, coding, &lanes);
             if could_be_met(&view, coding, &lanes) {
                 if taken == asked || last {
                     let encoder = StripeEncoder::new(coding, length).map_err(internal)?;
@@ -118,7 +117,10 @@ impl ChunkWriter {
                         crc: crc_fast::Digest::new(Crc64Nvme),
                     });
                 }
-            } else if prepared.away && pause < left {
+                continue;
+            }
+            refusal = too_few(&view, coding, &lanes);
+            if prepared.away && pause < left {
                 path.clock.sleep(pause).await;
                 pause = (pause * 2).min(tuning::PREPARE_PAUSE_MAX);
             } else if prepared.away || last {
