@@ -28,10 +28,9 @@ pub(crate) struct Focus {
     pub(crate) restore: bool,
     /// A chunk that rots beyond repair, once all is at rest.
     pub(crate) ruin: bool,
+    /// Uploads of before a move that end after it, once all is at rest.
+    pub(crate) late: bool,
 }
-
-/// Uploads that last while slots move, by gateways that hear late of it.
-const MOVED_MEANWHILE: &[&str] = &["put-lingers", "view-late", "session-rotated", "pass-late"];
 
 impl Focus {
     const NONE: Self = Self {
@@ -45,6 +44,7 @@ impl Focus {
         slow: false,
         restore: false,
         ruin: false,
+        late: false,
     };
 
     const fn on(kinds: &'static [Kind], points: &'static [&'static str]) -> Self {
@@ -180,13 +180,12 @@ impl Focus {
             Bug::DeleteWithoutTombstone => {
                 Self::on(&[Kind::IndexLost], &[]).with(&[Call::Put, Call::Delete])
             }
-            // What is placed by the table of before a move, in a session begun after it: nodes that have just
-            // started know no table.
-            Bug::EpochWithoutDebt => Self::on(&[Kind::Growth, Kind::DiskLeaves, Kind::Outage], &[])
-                .pressing(MOVED_MEANWHILE)
-                .with(&[Call::Put]),
+            Bug::EpochWithoutDebt => Self {
+                late: true,
+                ..Self::NONE
+            },
             Bug::CutOverWithoutSessions => Self::on(&[Kind::Growth], &[])
-                .pressing(MOVED_MEANWHILE)
+                .pressing(&["put-lingers", "view-late", "session-rotated", "pass-late"])
                 .with(&[Call::Put]),
             Bug::CutOverUnverified => Self::on(&[Kind::Growth], &[])
                 .pressing(&["rebuild-given-up", "rebuild-refused", "session-rotated"])

@@ -29,6 +29,7 @@ mod console;
 mod faults;
 mod focus;
 mod gateway;
+mod late;
 mod look;
 mod machine;
 mod members;

@@ -20,7 +20,7 @@ use crate::faults::Faults;
 use crate::focus::Focus;
 use crate::options::Options;
 use crate::trace::Trace;
-use crate::{look, observe, restore, ruin, seeded};
+use crate::{late, look, observe, restore, ruin, seeded};
 
 /// How long a time without faults lasts: two slow reads behind each other.
 const CALM: Duration = Duration::from_secs(240);
@@ -184,19 +184,37 @@ async fn drive(
             }
         }
     }
-    if rng.chance(1, 4) || stage.focus.ruin {
-        stage.note(ruin::phase(cluster, door.as_ref(), &mut rng).await?);
-        *faults.counts.entry("ruin").or_default() += 1;
-        if stage.is_over() {
-            return Ok(());
-        }
-        observe::until_mended(cluster).await?;
+    if at_rest(cluster, faults, stage, &mut rng, &door).await? {
+        return Ok(());
     }
     stage.note(look::quiet(cluster).await?);
     stage.note(look::healed(cluster).await?);
     work.audit(&mut rng).await;
     stage.is_over();
     Ok(())
+}
+
+/// What is done to a cluster at rest, where one knows what must come of it; true where it did not.
+async fn at_rest(
+    cluster: &mut Cluster,
+    faults: &mut Faults,
+    stage: &Stage<'_>,
+    rng: &mut SeededRng,
+    door: &Arc<dyn Door>,
+) -> Result<bool, String> {
+    if rng.chance(1, 4) || stage.focus.ruin {
+        *faults.counts.entry("ruin").or_default() += 1;
+        stage.note(ruin::phase(cluster, door.as_ref(), rng).await?);
+        if stage.is_over() {
+            return Ok(true);
+        }
+        observe::until_mended(cluster).await?;
+    }
+    if rng.chance(1, 6) || stage.focus.late {
+        *faults.counts.entry("late uploads").or_default() += 1;
+        stage.note(late::phase(cluster, door, rng).await?);
+    }
+    Ok(stage.is_over())
 }
 
 /// A time without faults: what is slow for good reasons goes on, and every call must be answered.
