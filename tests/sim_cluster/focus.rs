@@ -134,12 +134,9 @@ impl Focus {
                 ..Self::NONE
             }
             .with(&[Call::UploadCreate, Call::UploadPart, Call::UploadRace]),
-            Bug::IncarnationOfClosedSession => Self {
-                kinds: &[Kind::GatewayCutOff, Kind::Pause],
-                points: &["orphans-early", "keep-alive-lost"],
-                slow: true,
-                ..Self::NONE
-            },
+            Bug::IncarnationOfClosedSession => Self::on(&[Kind::GatewayCutOff], &[])
+                .pressing(&["put-lingers", "orphans-early"])
+                .with(&[Call::Put]),
             _ => return None,
         })
     }
