@@ -2,7 +2,7 @@
 //! voter in the next generation, the others go on as disks.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
 use cairn_compat_suite::{Call, Client};
@@ -76,15 +76,11 @@ fn a_cluster_goes_on_from_the_directory_of_one_voter() {
     }
 }
 
-fn cairn(words: &[&str], directory: &Path) -> Output {
-    let mut command = Command::new(binary::cairn());
-    command.args(words).arg(directory);
-    command.output().expect("cairn runs")
-}
-
 /// What it printed; it must succeed.
 fn restore(words: &[&str], directory: &Path) -> String {
-    let output = cairn(words, directory);
+    let mut command = Command::new(binary::cairn());
+    let output = command.args(words).arg(directory).output();
+    let output = output.expect("cairn runs");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{words:?}: {printed} {errors}");

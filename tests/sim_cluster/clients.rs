@@ -7,6 +7,7 @@ use bytes::Bytes;
 use cairn_compat_suite::Call;
 use cairn_compat_suite::sigv4::Credentials;
 use cairn_tests::simulated::door::{Answer, Door, Heard};
+use cairn_world::sim::SeededRng;
 use futures_util::StreamExt as _;
 use http::Request;
 use http_body::Frame;
@@ -104,6 +105,21 @@ impl Clients {
             }
         }
     }
+}
+
+/// A call that a cluster at rest answers well.
+pub(crate) async fn must(door: &dyn Door, call: Call) -> Result<(), String> {
+    let what = format!("{} {}", call.method, call.path);
+    match door.send(0, call).await {
+        Heard::Answer(answer) if answer.status < 300 => Ok(()),
+        other => Err(format!("{what}: {other:?}")),
+    }
+}
+
+/// Bytes that nobody has sent before: a multiple of eight.
+pub(crate) fn new_bytes(random: &mut SeededRng, length: usize) -> Vec<u8> {
+    let words = (0..length / 8).flat_map(|_| random.next_u64().to_be_bytes());
+    words.collect()
 }
 
 /// All of a body, and whether it ended as it should.

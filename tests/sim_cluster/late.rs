@@ -6,7 +6,6 @@
 //!        ── slots are cut over ── commits
 //! ```
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_compat_suite::Call;
@@ -15,6 +14,7 @@ use cairn_world::buggify;
 use cairn_world::sim::SeededRng;
 use futures_util::future::join_all;
 
+use crate::clients::{must, new_bytes};
 use crate::cluster::Cluster;
 use crate::{look, observe};
 
@@ -35,7 +35,7 @@ const POINT: &str = "pass-late";
 /// What was wrong.
 pub(crate) async fn phase(
     cluster: &mut Cluster,
-    door: &Arc<dyn Door>,
+    door: &dyn Door,
     random: &mut SeededRng,
 ) -> Result<Vec<String>, String> {
     must(door, Call::new("PUT", BUCKET)).await?;
@@ -54,8 +54,7 @@ pub(crate) async fn phase(
         return Ok(Vec::new());
     }
     let uploads = (0..UPLOADS).map(|number| {
-        let words = (0..LENGTH / 8).flat_map(|_| random.next_u64().to_be_bytes());
-        let call = Call::new("PUT", &key(number)).body(words.collect::<Vec<u8>>());
+        let call = Call::new("PUT", &key(number)).body(new_bytes(random, LENGTH));
         door.send_slowly(number % 2, call, PIECE, PAUSE)
     });
     buggify::end();
@@ -93,13 +92,4 @@ async fn moves_begin(cluster: &Cluster) -> Result<bool, String> {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(false)
-}
-
-/// A call that a cluster at rest answers well.
-async fn must(door: &Arc<dyn Door>, call: Call) -> Result<(), String> {
-    let path = call.path.clone();
-    match door.send(0, call).await {
-        Heard::Answer(answer) if answer.status < 300 => Ok(()),
-        other => Err(format!("{path}: {other:?}")),
-    }
 }

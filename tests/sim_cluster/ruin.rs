@@ -10,12 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use cairn_compat_suite::Call;
 use cairn_model::DiskId;
-use cairn_tests::simulated::door::{Answer, Door, Heard};
+use cairn_tests::simulated::door::{Door, Heard};
 use cairn_wire::metadata::Chunk;
-use cairn_world::Disk as _;
 use cairn_world::sim::SeededRng;
+use cairn_world::{Access, Disk as _, OpenMode};
 use sha2::{Digest as _, Sha256};
 
+use crate::clients::{must, new_bytes};
 use crate::cluster::Cluster;
 use crate::observe;
 
@@ -27,8 +28,6 @@ const CELL: usize = 64 << 10;
 const ROTTEN: usize = 3;
 /// Bytes by which a cell is found on a disk.
 const NEEDLE: usize = 64;
-/// A segment's longest file.
-const SEGMENT: u64 = 8 << 20;
 /// The longest until the row says so, and until the bytes can be read again.
 const PATIENCE: Duration = Duration::from_secs(600);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -39,11 +38,8 @@ pub(crate) async fn phase(
     door: &dyn Door,
     random: &mut SeededRng,
 ) -> Result<Vec<String>, String> {
-    let words = (0..LENGTH / 8).flat_map(|_| random.next_u64().to_be_bytes());
-    let clients = Person {
-        door,
-        body: words.collect(),
-    };
+    let body = new_bytes(random, LENGTH);
+    let clients = Person { door, body };
     clients.must("PUT", BUCKET, &[]).await?;
     clients.must("PUT", "a", &clients.body).await?;
     let row = row(cluster, &clients.body).await?;
@@ -109,11 +105,10 @@ fn flip(cluster: &Cluster, disk: DiskId, cell: &[u8]) -> Result<(), String> {
     let lies = &cluster.machines.get(id).ok_or("no machine")?.shards;
     for file in lies.list("segments").map_err(|error| error.to_string())? {
         let file = format!("segments/{file}");
-        let mut length = SEGMENT;
-        while length > 0 && lies.peek(&file, length - 1, 1).is_err() {
-            length /= 2;
-        }
-        let bytes = lies.peek(&file, 0, length).unwrap_or_default();
+        let opened = lies.open(&file, OpenMode::Existing, Access::Direct);
+        let length = opened.and_then(|opened| opened.len());
+        let bytes = length.and_then(|length| lies.peek(&file, 0, length));
+        let bytes = bytes.map_err(|error| error.to_string())?;
         let needle = cell.get(..NEEDLE).unwrap_or(cell);
         if let Some(at) = bytes.windows(NEEDLE).position(|window| window == needle) {
             let at = u64::try_from(at).unwrap_or_default();
@@ -130,26 +125,18 @@ struct Person<'d> {
 }
 
 impl Person<'_> {
-    async fn call(&self, method: &str, key: &str, body: &[u8]) -> Heard {
+    async fn must(&self, method: &str, key: &str, body: &[u8]) -> Result<(), String> {
         let path = match key {
             BUCKET => BUCKET.to_owned(),
             key => format!("{BUCKET}/{key}"),
         };
-        let call = Call::new(method, &path).body(body.to_vec());
-        self.door.send(0, call).await
-    }
-
-    /// A call that a cluster at rest answers well.
-    async fn must(&self, method: &str, key: &str, body: &[u8]) -> Result<(), String> {
-        match self.call(method, key, body).await {
-            Heard::Answer(Answer { status, .. }) if status < 300 => Ok(()),
-            other => Err(format!("{method} {key}: {other:?}")),
-        }
+        must(self.door, Call::new(method, &path).body(body.to_vec())).await
     }
 
     /// Whether the object can be read; wrong bytes are an error.
     async fn reads(&self, key: &str) -> Result<bool, String> {
-        match self.call("GET", key, &[]).await {
+        let call = Call::new("GET", &format!("{BUCKET}/{key}"));
+        match self.door.send(0, call).await {
             Heard::Answer(answer) if answer.status == 200 => {
                 let right = answer.body == Bytes::copy_from_slice(&self.body);
                 right.then_some(true).ok_or(format!("{key}: wrong bytes"))

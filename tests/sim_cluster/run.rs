@@ -184,7 +184,7 @@ async fn drive(
             }
         }
     }
-    if at_rest(cluster, faults, stage, &mut rng, &door).await? {
+    if at_rest(cluster, faults, stage, &mut rng, door.as_ref()).await? {
         return Ok(());
     }
     stage.note(look::quiet(cluster).await?);
@@ -200,11 +200,11 @@ async fn at_rest(
     faults: &mut Faults,
     stage: &Stage<'_>,
     rng: &mut SeededRng,
-    door: &Arc<dyn Door>,
+    door: &dyn Door,
 ) -> Result<bool, String> {
     if rng.chance(1, 4) || stage.focus.ruin {
         *faults.counts.entry("ruin").or_default() += 1;
-        stage.note(ruin::phase(cluster, door.as_ref(), rng).await?);
+        stage.note(ruin::phase(cluster, door, rng).await?);
         if stage.is_over() {
             return Ok(true);
         }

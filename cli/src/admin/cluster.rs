@@ -98,7 +98,7 @@ fn lines(cluster: &Cluster) -> Vec<String> {
     )];
     if let Some(generation) = cluster.frozen_since {
         lines.push(format!(
-            "deletion	frozen since generation {generation} was restored, until all counts are checked and every disk is looked at"
+            "deletion\tfrozen since generation {generation} was restored, until all counts are checked and every disk is looked at"
         ));
     }
     if let Some(mark) = &cluster.mark {
