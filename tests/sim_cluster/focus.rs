@@ -30,6 +30,8 @@ pub(crate) struct Focus {
     pub(crate) ruin: bool,
     /// Uploads of before a move that end after it, once all is at rest.
     pub(crate) late: bool,
+    /// A command that outlives its session, once all is at rest.
+    pub(crate) outlived: bool,
 }
 
 impl Focus {
@@ -45,6 +47,7 @@ impl Focus {
         restore: false,
         ruin: false,
         late: false,
+        outlived: false,
     };
 
     const fn on(kinds: &'static [Kind], points: &'static [&'static str]) -> Self {
@@ -118,6 +121,7 @@ impl Focus {
             .with(&[Call::Put, Call::PutIfAbsent, Call::Delete, Call::Get]),
             Bug::EndedSessionAccepted => Self {
                 small: true,
+                outlived: true,
                 ..Self::on(
                     &[Kind::GatewayCutOff],
                     &[

@@ -37,6 +37,7 @@ mod network;
 mod node;
 mod observe;
 mod options;
+mod outlived;
 mod process;
 mod restore;
 mod ruin;

@@ -20,7 +20,7 @@ use crate::faults::Faults;
 use crate::focus::Focus;
 use crate::options::Options;
 use crate::trace::Trace;
-use crate::{late, look, observe, restore, ruin, seeded};
+use crate::{late, look, observe, outlived, restore, ruin, seeded};
 
 /// How long a time without faults lasts: two slow reads behind each other.
 const CALM: Duration = Duration::from_secs(240);
@@ -213,6 +213,13 @@ async fn at_rest(
     if rng.chance(1, 6) || stage.focus.late {
         *faults.counts.entry("late uploads").or_default() += 1;
         stage.note(late::phase(cluster, door, rng).await?);
+        if stage.is_over() {
+            return Ok(true);
+        }
+    }
+    if rng.chance(1, 4) || stage.focus.outlived {
+        *faults.counts.entry("outlived session").or_default() += 1;
+        stage.note(outlived::phase(cluster, door, rng).await?);
     }
     Ok(stage.is_over())
 }
