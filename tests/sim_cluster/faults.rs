@@ -371,8 +371,9 @@ impl Faults {
         }
     }
 
-    /// Takes everything back; the cluster is whole again but for what it must mend by itself.
-    pub(crate) async fn heal(&mut self, cluster: &mut Cluster) -> Result<(), String> {
+    /// Takes everything back; the cluster is whole again but for what it must mend by itself. True where an operator
+    /// accepted a leap of its clock.
+    pub(crate) async fn heal(&mut self, cluster: &mut Cluster) -> Result<bool, String> {
         self.undo.clear();
         cluster.network.mend();
         if let Some(id) = self.journal_lost.take() {
@@ -413,12 +414,13 @@ impl Faults {
                 cluster.start_gateway(index);
             }
         }
-        if cluster.cluster().await?.clock_suspended {
-            cluster
-                .command(Command::AcceptClock(AcceptClock {}))
-                .await?;
+        let leapt = cluster.cluster().await?.clock_suspended;
+        if leapt {
+            let accept = Command::AcceptClock(AcceptClock {});
+            cluster.command(accept).await?;
         }
-        self.replace(cluster).await
+        self.replace(cluster).await?;
+        Ok(leapt)
     }
 
     /// A new machine for every one that was lost; the lost ones are forgotten.

@@ -163,7 +163,9 @@ async fn drive(
         }
         clients.say_end();
         buggify::end();
-        faults.heal(cluster).await?;
+        if faults.heal(cluster).await? {
+            stage.history.clock_leapt(door.now_secs());
+        }
         clients.ended().await?;
         if stage.focus.restore || options.restore || restoring.chance(1, 5) {
             stage.note(restore::phase(cluster, &work, &mut restoring).await?);

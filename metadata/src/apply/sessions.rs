@@ -1,7 +1,10 @@
 //! Sessions: what makes commands idempotent and garbage collection safe without a clock.
 
+use std::ops::Bound;
+
 use cairn_model::incarnation::U48_MAX;
 use cairn_model::limits;
+use cairn_store::prefix_end;
 use cairn_wire::metadata::{BeginSession, EndSession, Refusal, Reply};
 
 use super::{Context, Stop, Transaction, generation, malformed, manifests, pins, refuse};
@@ -36,7 +39,7 @@ pub(super) fn begin(
     let row = SessionRow {
         begun_ms: context.now_ms,
         gateway: command.gateway,
-        ended: false,
+        ..SessionRow::default()
     };
     txn.put(&SessionKey(id), &row);
     Ok(Reply {
@@ -62,20 +65,23 @@ pub(super) fn end(
         return Ok(Reply::default());
     };
     let mut budget = limits::END_ROWS_PER_ENTRY;
-    for (staged, staging) in txn.scan::<StagedKey>(&session_prefix::<StagedKey>(key.0), budget)? {
-        txn.delete(&staged);
-        // Never attached: no read has seen it.
-        manifests::queue_release(txn, 0, staged.manifest, staging.pages, staging.domain);
-        budget -= 1;
+    if row.forgotten == 0 {
+        budget -= release_staged(txn, key.0, budget)?;
+        budget -= pins::unpin(txn, &session_prefix::<SessionPinKey>(key.0), budget)?;
     }
-    budget -= pins::unpin(txn, &session_prefix::<SessionPinKey>(key.0), budget)?;
-    let outcomes = txn.scan::<OutcomeKey>(&session_prefix::<OutcomeKey>(key.0), budget)?;
+    let outcomes = txn.scan_range::<OutcomeKey>(outcomes_left(key.0, &row), budget)?;
     let more = outcomes.len() == budget;
+    let last = outcomes.last().map(|(outcome, _)| outcome.operation);
     for (outcome, _) in outcomes {
         txn.delete(&outcome);
     }
     if more {
-        txn.put(&key, &SessionRow { ended: true, ..row });
+        let row = SessionRow {
+            ended: true,
+            forgotten: last.unwrap_or(row.forgotten),
+            ..row
+        };
+        txn.put(&key, &row);
     } else {
         txn.delete(&key);
     }
@@ -83,6 +89,33 @@ pub(super) fn end(
         number: u64::from(more),
         ..Reply::default()
     })
+}
+
+/// Lets go of what the session staged and attached to nothing: no read has seen it. How many rows that took.
+fn release_staged(txn: &mut Transaction<'_>, session: u64, most: usize) -> Result<usize, Stop> {
+    let staged = txn.scan::<StagedKey>(&session_prefix::<StagedKey>(session), most)?;
+    let count = staged.len();
+    for (key, staging) in staged {
+        txn.delete(&key);
+        manifests::queue_release(txn, 0, key.manifest, staging.pages, staging.domain);
+    }
+    Ok(count)
+}
+
+/// Where the outcomes lie that are not forgotten yet. Behind the last one that is: the store keeps deleted rows for
+/// a while, and a minute's worth of them would be walked over in every step.
+fn outcomes_left(session: u64, row: &SessionRow) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let prefix = session_prefix::<OutcomeKey>(session);
+    let end = prefix_end(&prefix);
+    let last = OutcomeKey {
+        session,
+        operation: row.forgotten,
+    };
+    let from = match row.forgotten {
+        0 => Bound::Included(prefix),
+        _ => Bound::Excluded(last.encode()),
+    };
+    (from, end)
 }
 
 fn session_prefix<K: crate::keyspace::KeyKind>(session: u64) -> Vec<u8> {

@@ -20,6 +20,9 @@ pub struct SessionRow {
     /// Its proposals are refused; the row stays until its outcomes are forgotten.
     #[prost(bool, tag = "3")]
     pub ended: bool,
+    /// The last operation whose outcome is forgotten, of a session that has ended; 0 before the first is.
+    #[prost(uint64, tag = "4")]
+    pub forgotten: u64,
 }
 
 impl KeyKind for SessionKey {

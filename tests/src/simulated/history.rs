@@ -272,6 +272,11 @@ impl History {
         self.inner().chunks.looked(when, chunk, found);
     }
 
+    /// An operator took a leap of the cluster's clock for time that passed.
+    pub fn clock_leapt(&self, now_secs: u64) {
+        self.inner().chunks.leapt(now_secs);
+    }
+
     /// The chunks under a lease that lasts.
     #[must_use]
     pub fn chunks_held(&self, now_secs: u64) -> Vec<String> {

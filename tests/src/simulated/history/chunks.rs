@@ -30,6 +30,9 @@ pub(super) struct Chunks {
     sent: BTreeMap<String, u64>,
     leases: BTreeMap<String, Vec<When>>,
     looks: Vec<(When, String, bool)>,
+    /// When an operator took a leap of the cluster's clock for time that passed, in seconds: leases of before may
+    /// have ended with it.
+    leaps: Vec<u64>,
 }
 
 impl Chunks {
@@ -52,9 +55,16 @@ impl Chunks {
         self.looks.push((when, chunk.to_owned(), found));
     }
 
+    /// The cluster's clock had leapt, and an operator accepted it.
+    pub(super) fn leapt(&mut self, now_secs: u64) {
+        self.leaps.push(now_secs);
+    }
+
     /// The chunks that are leased now and for an hour more.
     pub(super) fn held(&self, now_secs: u64) -> Vec<String> {
-        let lasts = |when: &When| when.called_secs + LEASE_SECS > now_secs + 2 * SKEW_SECS;
+        let lasts = |when: &When| {
+            when.called_secs + LEASE_SECS > now_secs + 2 * SKEW_SECS && !self.leapt_over(when)
+        };
         let held = self
             .leases
             .iter()
@@ -87,8 +97,14 @@ impl Chunks {
         let mut leases = self.leases.get(chunk).into_iter().flatten();
         leases.find(|lease| {
             let ends = lease.called_secs + LEASE_SECS - SKEW_SECS;
-            lease.time.answered < look.time.called && look.answered_secs < ends
+            let lasts = look.answered_secs < ends && !self.leapt_over(lease);
+            lease.time.answered < look.time.called && lasts
         })
+    }
+
+    /// Whether a leap since may have ended the lease.
+    fn leapt_over(&self, lease: &When) -> bool {
+        self.leaps.iter().any(|leap| lease.called_secs <= *leap)
     }
 }
 
@@ -143,6 +159,20 @@ mod tests {
         assert_eq!(looked(14, LEASE_SECS + 5), 0);
         // The look overlaps the PUT.
         assert_eq!(looked(13, 5), 0);
+    }
+
+    #[test]
+    fn a_leap_of_the_clock_ends_leases_of_before_alone() {
+        let mut chunks = sent();
+        chunks.leased(when(12, 5), "a");
+        chunks.leapt(9);
+        chunks.looked(when(20, 10), "a", false);
+        assert_eq!(chunks.violations(), Vec::<String>::new());
+        assert!(chunks.held(10).is_empty());
+        chunks.leased(when(22, 11), "a");
+        assert_eq!(chunks.held(12), ["a"]);
+        chunks.looked(when(24, 13), "a", false);
+        assert_eq!(chunks.violations().len(), 1);
     }
 
     #[test]
