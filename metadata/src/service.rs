@@ -23,6 +23,8 @@ use prost::Message as _;
 
 use crate::apply;
 use crate::journal::LogPosition;
+use crate::keyspace::KeyKind as _;
+use crate::keyspace::cluster::{ClusterKey, LAYOUT};
 use crate::query::{self, QueryError};
 use crate::raft::{
     Applied, ApplyError, Committed, ProposeError, RaftHost, RaftMetrics, ReadError, StateMachine,
@@ -54,8 +56,19 @@ impl StateMachine for Machine {
             .collect())
     }
 
-    fn reset(&mut self, _view: &dyn View) -> Result<(), ApplyError> {
-        Ok(()) // nothing is kept between calls
+    /// Keeps nothing between calls, but refuses rows that another build laid out: it would not find them.
+    fn reset(&mut self, view: &dyn View) -> Result<(), ApplyError> {
+        let row = view.get(&ClusterKey.encode());
+        let row = row.map_err(|error| ApplyError(error.to_string()))?;
+        let row = row.map(|row| ClusterKey::decode_row(&row)).transpose();
+        let row = row.map_err(|error| ApplyError(error.to_string()))?;
+        match row {
+            Some(row) if row.layout != LAYOUT => Err(ApplyError(format!(
+                "the metadata here is laid out as {} and this build reads {LAYOUT}: run the build that wrote it",
+                row.layout
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -16,10 +16,9 @@ use cairn_metadata::apply::apply;
 use cairn_metadata::keyspace::KeyKind;
 use cairn_metadata::keyspace::cluster::{CountersKey, CountersRow};
 use cairn_metadata::keyspace::condemned::{CondemnedKey, CondemnedRow};
-use cairn_metadata::keyspace::object::ObjectKey;
+use cairn_metadata::keyspace::object::{ObjectKey, ObjectRow};
 use cairn_metadata::keyspace::session::OutcomeKey;
 use cairn_metadata::query;
-use cairn_model::RowVersion;
 use cairn_store::{Change, Scan, StoreError, View};
 use cairn_tests::explore::QuickMap;
 use cairn_wire::metadata::answer::Answer as Kind;
@@ -293,15 +292,12 @@ fn without_versions((key, value): &Row) -> Option<Row> {
             (key.clone(), CondemnedKey::encode_row(&plain))
         }
         Some(&ObjectKey::PREFIX) => {
-            let plain = ObjectKey {
-                version: RowVersion {
-                    generation: 0,
-                    sequence: 0,
-                    ordinal: 0,
-                },
-                ..ObjectKey::decode(key).unwrap()
+            let row = ObjectKey::decode_row(value).unwrap();
+            let plain = ObjectRow {
+                version: Bytes::new(),
+                ..row
             };
-            (plain.encode().into(), value.clone())
+            (key.clone(), ObjectKey::encode_row(&plain))
         }
         _ => return None,
     };

@@ -5,7 +5,7 @@ use cairn_model::{Coding, limits};
 use cairn_wire::metadata::{InitCluster, PutSettings, Refusal, Reply, StorageClass};
 
 use super::{Context, Stop, Transaction, malformed, refuse};
-use crate::keyspace::cluster::{ClusterKey, ClusterRow, SettingsKey, SettingsRow};
+use crate::keyspace::cluster::{ClusterKey, ClusterRow, LAYOUT, SettingsKey, SettingsRow};
 use crate::keyspace::partition::{PartitionKey, PartitionRow};
 
 /// The only shard group so far.
@@ -53,6 +53,7 @@ pub(super) fn init(
         partition_bits: command.partition_bits,
         leaving: Vec::new(),
         frozen_since: 0,
+        layout: LAYOUT,
     };
     txn.put(&ClusterKey, &row);
     Ok(Reply::default())

@@ -27,10 +27,7 @@ pub(super) fn copy(
     }
     let source = source(txn, &bucket, &command)?;
     let current = objects::current(txn, bucket.id, &command.key)?;
-    conditions::check(
-        command.conditions.as_ref(),
-        current.as_ref().map(|(_, row)| row),
-    )?;
+    conditions::check(command.conditions.as_ref(), current.as_ref())?;
     if let Some(content) = &source.content {
         // Before the old row goes: it may be the source itself.
         manifests::share(txn, content)?;
@@ -41,9 +38,9 @@ pub(super) fn copy(
         attributes: command.attributes,
         content: source.content,
         owner: bucket.owner.clone(),
-        upload: bytes::Bytes::new(),
+        ..ObjectRow::default()
     };
-    objects::replace(txn, &bucket, &command.key, current, &row)
+    objects::replace(txn, &bucket, &command.key, current, row)
 }
 
 /// The row that is copied. Its bucket being gone is a change like any other: who reads again learns
@@ -56,7 +53,7 @@ fn source(txn: &Transaction<'_>, bucket: &Bucket, command: &CopyObject) -> Resul
         return malformed("a copy by reference stays in its domain");
     }
     match objects::current(txn, from.id, &command.source_key)? {
-        Some((key, row)) if key.version.to_bytes().as_slice() == command.source_version => Ok(row),
+        Some(row) if row.version == command.source_version => Ok(row),
         _ => refuse(Refusal::SourceChanged),
     }
 }

@@ -1,6 +1,7 @@
-//! Objects: a put adds a row, an overwrite and a delete remove the old one, and the removal of a
-//! row lets go of what it held, in the same entry.
+//! Objects: an overwrite takes the place of the row before it, a delete removes it, and the end of a row lets go
+//! of what it held, in the same entry.
 
+use bytes::Bytes;
 use cairn_model::limits;
 use cairn_wire::metadata::{
     Bucket, DeleteItem, DeleteObjects, DeleteOutcome, PutObject, Refusal, Reply,
@@ -21,10 +22,7 @@ pub(super) fn put(
         return malformed("key length");
     }
     let current = current(txn, command.bucket, &command.key)?;
-    conditions::check(
-        command.conditions.as_ref(),
-        current.as_ref().map(|(_, row)| row),
-    )?;
+    conditions::check(command.conditions.as_ref(), current.as_ref())?;
     let Some(content) = command.content else {
         return malformed("no content");
     };
@@ -35,9 +33,9 @@ pub(super) fn put(
         attributes: command.attributes,
         content: Some(content),
         owner: bucket.owner.clone(),
-        upload: bytes::Bytes::new(),
+        ..ObjectRow::default()
     };
-    replace(txn, &bucket, &command.key, current, &row)
+    replace(txn, &bucket, &command.key, current, row)
 }
 
 /// Writes `row` as the newest version in place of `current`.
@@ -45,27 +43,22 @@ pub(super) fn replace(
     txn: &mut Transaction<'_>,
     bucket: &Bucket,
     key: &[u8],
-    current: Option<(ObjectKey, ObjectRow)>,
-    row: &ObjectRow,
+    current: Option<ObjectRow>,
+    row: ObjectRow,
 ) -> Result<Reply, Stop> {
-    if let Some((old_key, old)) = current {
-        if planted(Bug::ReferencesLeak) {
-            txn.delete(&old_key);
-        } else {
-            remove(txn, bucket, &old_key, old)?;
-        }
+    if let Some(old) = current
+        && !planted(Bug::ReferencesLeak)
+    {
+        let_go(txn, bucket, old)?;
     }
-    let version = txn.next_version();
-    txn.put(
-        &ObjectKey {
-            bucket: bucket.id,
-            key: key.to_vec(),
-            version,
-        },
-        row,
-    );
+    let version = Bytes::copy_from_slice(&txn.next_version().to_bytes());
+    let row = ObjectRow {
+        version: version.clone(),
+        ..row
+    };
+    txn.put(&newest(bucket.id, key), &row);
     Ok(Reply {
-        version: version.to_bytes().to_vec().into(),
+        version,
         ..Reply::default()
     })
 }
@@ -93,17 +86,15 @@ fn delete_one(
         refusal: refusal.into(),
         existed: false,
     };
-    match conditions::check(
-        item.conditions.as_ref(),
-        current.as_ref().map(|(_, row)| row),
-    ) {
+    match conditions::check(item.conditions.as_ref(), current.as_ref()) {
         Ok(()) => {}
         Err(Stop::Refused(refusal, _)) => return Ok(refused(refusal)),
         Err(halt) => return Err(halt),
     }
     let existed = current.is_some();
-    if let Some((key, row)) = current {
-        remove(txn, bucket, &key, row)?;
+    if let Some(row) = current {
+        txn.delete(&newest(bucket.id, &item.key));
+        let_go(txn, bucket, row)?;
     }
     Ok(DeleteOutcome {
         refusal: Refusal::None.into(),
@@ -111,13 +102,8 @@ fn delete_one(
     })
 }
 
-fn remove(
-    txn: &mut Transaction<'_>,
-    bucket: &Bucket,
-    key: &ObjectKey,
-    row: ObjectRow,
-) -> Result<(), Stop> {
-    txn.delete(key);
+/// What the row held falls with it.
+fn let_go(txn: &mut Transaction<'_>, bucket: &Bucket, row: ObjectRow) -> Result<(), Stop> {
     match row.content {
         Some(content) => manifests::release(txn, bucket.domain, &content),
         None => Ok(()),
@@ -129,8 +115,11 @@ pub(super) fn current(
     txn: &Transaction<'_>,
     bucket: u64,
     key: &[u8],
-) -> Result<Option<(ObjectKey, ObjectRow)>, Stop> {
-    Ok(txn
-        .scan::<ObjectKey>(&ObjectKey::versions_of(bucket, key), 1)?
-        .pop())
+) -> Result<Option<ObjectRow>, Stop> {
+    Ok(txn.get(&newest(bucket, key))?)
+}
+
+fn newest(bucket: u64, key: &[u8]) -> ObjectKey {
+    let key = key.to_vec();
+    ObjectKey { bucket, key }
 }

@@ -134,13 +134,10 @@ pub(super) fn complete(
         Err(stop) => {
             // A repeated Complete of the upload that made the current object is answered again.
             return match current {
-                Some((key, row)) if row.upload == command.upload => {
-                    let version = key.version.to_bytes().to_vec().into();
-                    Ok(Reply {
-                        version,
-                        ..Reply::default()
-                    })
-                }
+                Some(row) if row.upload == command.upload => Ok(Reply {
+                    version: row.version,
+                    ..Reply::default()
+                }),
                 _ => Err(stop),
             };
         }
@@ -148,10 +145,7 @@ pub(super) fn complete(
     if upload.revision != command.revision && !planted(Bug::PartSetUnchecked) {
         return refuse(Refusal::PartSetChanged);
     }
-    conditions::check(
-        command.conditions.as_ref(),
-        current.as_ref().map(|(_, row)| row),
-    )?;
+    conditions::check(command.conditions.as_ref(), current.as_ref())?;
     let parts = chosen_parts(txn, &key, &command)?;
     let length = parts.iter().map(|(_, part)| part.length).sum();
     if length > limits::OBJECT_LEN_MAX {
@@ -167,8 +161,9 @@ pub(super) fn complete(
         content: Some(content),
         owner: bucket.owner.clone(),
         upload: command.upload,
+        ..ObjectRow::default()
     };
-    objects::replace(txn, &bucket, &key.key, current, &row)
+    objects::replace(txn, &bucket, &key.key, current, row)
 }
 
 fn chosen_parts(

@@ -36,7 +36,13 @@ pub struct ClusterRow {
     /// Deletion is frozen since this generation began; 0: it is not.
     #[prost(uint32, tag = "8")]
     pub frozen_since: u32,
+    /// How the rows of this store are laid out: [`LAYOUT`], 0 before there was a number.
+    #[prost(uint32, tag = "9")]
+    pub layout: u32,
 }
+
+/// How this build lays out rows. 1: the newest version of an object lies under its key alone (ADR 22).
+pub const LAYOUT: u32 = 1;
 
 impl ClusterRow {
     /// Whether nothing may be deleted.

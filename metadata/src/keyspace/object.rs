@@ -1,21 +1,18 @@
-//! `0x30` (bucket, key, version descending) -> object row. MVCC: the newest row of a key comes
-//! first.
+//! `0x30` (bucket, key) -> the newest version of a key, at a place of its own that one get finds (ADR 22). Older
+//! versions will follow it under the same prefix, newest first.
 
 use bytes::Bytes;
-use cairn_model::RowVersion;
 use cairn_wire::metadata::{Attributes, Content};
 
 use super::{KeyKind, RowError, read_escaped, read_u64, write_escaped, write_escaped_open};
 
-/// One version of one key.
+/// The newest version of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectKey {
     /// Bucket id.
     pub bucket: u64,
     /// The S3 key.
     pub key: Vec<u8>,
-    /// The row's version.
-    pub version: RowVersion,
 }
 
 /// A stored version.
@@ -39,6 +36,9 @@ pub struct ObjectRow {
     /// The upload it was completed from (16 bytes), so that a repeated Complete is seen as one.
     #[prost(bytes = "bytes", tag = "6")]
     pub upload: Bytes,
+    /// The row's version: [`RowVersion::to_bytes`](cairn_model::RowVersion::to_bytes).
+    #[prost(bytes = "bytes", tag = "7")]
+    pub version: Bytes,
 }
 
 /// What a listing shows of a row: the same fields, decoded without the content.
@@ -121,18 +121,12 @@ impl KeyKind for ObjectKey {
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.bucket.to_be_bytes());
         write_escaped(&self.key, out);
-        out.extend_from_slice(&self.version.to_descending_bytes());
     }
 
     fn read(fields: &[u8]) -> Option<Self> {
         let (bucket, rest) = read_u64(fields)?;
         let (key, rest) = read_escaped(rest)?;
-        let version = RowVersion::from_descending_bytes(rest)?;
-        Some(Self {
-            bucket,
-            key,
-            version,
-        })
+        rest.is_empty().then_some(Self { bucket, key })
     }
 }
 
@@ -166,6 +160,7 @@ mod tests {
             }),
             owner: "o".to_owned(),
             upload: Bytes::from_static(b"u"),
+            version: Bytes::from_static(b"twelve bytes"),
         };
         let value = ObjectKey::encode_row(&row);
         let listed = ListedRow {

@@ -109,11 +109,11 @@ fn stamp_of(pages: &Pages) -> [u8; 16] {
 
 fn copy(state: &mut State, session: u64, from: &str, to: &str) {
     let mut rows = state.rows_of::<ObjectKey>().into_iter();
-    let (source, _) = rows.find(|(key, _)| key.key == from.as_bytes()).unwrap();
+    let (key, source) = rows.find(|(key, _)| key.key == from.as_bytes()).unwrap();
     let copy = CopyObject {
         source_bucket: 1,
-        source_key: source.key.clone().into(),
-        source_version: source.version.to_bytes().to_vec().into(),
+        source_key: key.key.into(),
+        source_version: source.version.clone(),
         bucket: 1,
         key: Bytes::copy_from_slice(to.as_bytes()),
         ..CopyObject::default()

@@ -21,10 +21,12 @@ const PAGES_MAX: u32 = 64;
 
 /// The current version of a key; no object where there is none.
 pub(super) fn get(rows: &Rows<'_>, query: &GetObject) -> Result<ObjectAnswer, QueryError> {
-    let prefix = ObjectKey::versions_of(query.bucket, &query.key);
-    let newest = rows.scan::<ObjectKey>(&prefix).next().transpose()?;
+    let key = ObjectKey {
+        bucket: query.bucket,
+        key: query.key.to_vec(),
+    };
     Ok(ObjectAnswer {
-        object: newest.map(|(key, row)| object(key, row)),
+        object: rows.get(&key)?.map(|row| object(key.key, row)),
     })
 }
 
@@ -62,7 +64,7 @@ pub(super) fn find(rows: &Rows<'_>, query: FindObject) -> Result<FoundAnswer, Qu
     Ok(found)
 }
 
-fn object(key: ObjectKey, row: ObjectRow) -> Object {
+fn object(key: Vec<u8>, row: ObjectRow) -> Object {
     let place = match row.content.and_then(|content| content.place) {
         None => None,
         Some(Place::Inline(bytes)) => Some(ObjectPlace::Inline(bytes)),
@@ -71,8 +73,8 @@ fn object(key: ObjectKey, row: ObjectRow) -> Object {
         Some(Place::PartPages(pages)) => Some(ObjectPlace::PartPages(pages)),
     };
     Object {
-        key: key.key.into(),
-        version: key.version.to_bytes().to_vec().into(),
+        key: key.into(),
+        version: row.version,
         length: row.length,
         modified_ms: row.modified_ms,
         attributes: row.attributes,

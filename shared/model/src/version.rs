@@ -36,19 +36,6 @@ impl RowVersion {
             ordinal: u16::from_be_bytes(ordinal.try_into().ok()?),
         })
     }
-
-    /// All bits inverted: sorts newest first.
-    #[must_use]
-    pub fn to_descending_bytes(self) -> [u8; Self::LEN] {
-        self.to_bytes().map(|byte| !byte)
-    }
-
-    /// The inverse of [`RowVersion::to_descending_bytes`].
-    #[must_use]
-    pub fn from_descending_bytes(bytes: &[u8]) -> Option<Self> {
-        let plain: [u8; Self::LEN] = bytes.try_into().ok()?;
-        Self::from_bytes(&plain.map(|byte| !byte))
-    }
 }
 
 #[cfg(test)]
@@ -58,12 +45,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_forms_round_trip_and_sort(a: (u16, u64, u16), b: (u16, u64, u16)) {
+        fn bytes_round_trip_and_sort(a: (u16, u64, u16), b: (u16, u64, u16)) {
             let [a, b] = [a, b].map(|(generation, sequence, ordinal)| RowVersion { generation, sequence, ordinal });
             prop_assert_eq!(RowVersion::from_bytes(&a.to_bytes()), Some(a));
-            prop_assert_eq!(RowVersion::from_descending_bytes(&a.to_descending_bytes()), Some(a));
             prop_assert_eq!(a.cmp(&b), a.to_bytes().cmp(&b.to_bytes()));
-            prop_assert_eq!(b.cmp(&a), a.to_descending_bytes().cmp(&b.to_descending_bytes()));
         }
     }
 }

@@ -30,6 +30,9 @@ use std::time::Duration;
 const KEYSPACE: &str = "rows";
 /// Journals are evicted beyond this, which bounds the replay of a restart.
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
+/// Threads that flush and compact. Of more than one, fjall's first hands on whatever is to be compacted and takes it
+/// up again at once, over and over for as long as the others are busy: a processor for nothing.
+const WORKERS: usize = 1;
 /// fjall stalls a writer at 4 full write buffers; one takes at least this.
 const WRITE_BUFFER_MIN: u64 = 64 << 10;
 
@@ -87,6 +90,7 @@ impl FjallStore {
         let database = Database::builder(path)
             .cache_size(settings.cache_bytes)
             .max_journaling_size(JOURNAL_BYTES_MAX)
+            .worker_threads(WORKERS)
             .open()
             .map_err(engine)?;
         let options = || {

@@ -199,11 +199,11 @@ impl Player {
         let source_key = Bytes::from(from.to_string());
         let mut rows = self.state.rows_of::<ObjectKey>().into_iter();
         let source = rows.find(|(key, _)| key.key == source_key);
-        if let (Some(session), Some((row, _))) = (self.session(pick), source) {
+        if let (Some(session), Some((_, row))) = (self.session(pick), source) {
             let copy = CopyObject {
                 source_bucket: 1,
                 source_key,
-                source_version: row.version.to_bytes().to_vec().into(),
+                source_version: row.version,
                 bucket: 1,
                 key: to.to_string().into(),
                 ..CopyObject::default()

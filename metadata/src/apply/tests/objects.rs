@@ -41,7 +41,7 @@ fn an_overwrite_leaves_one_row_with_a_higher_version() {
     let rows = state.rows_of::<ObjectKey>();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].1.length, 3);
-    assert_eq!(rows[0].0.version.to_bytes().as_slice(), second.version);
+    assert_eq!(rows[0].1.version, second.version);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cairn_wire::metadata::AcceptClock;
 
 use super::*;
-use crate::keyspace::cluster::CountersKey;
+use crate::keyspace::cluster::{ClusterKey, ClusterRow, CountersKey};
 use crate::keyspace::object::ObjectKey;
 use crate::keyspace::session::SessionRow;
 
@@ -78,6 +78,23 @@ fn a_refusal_is_an_outcome_too() {
         Refusal::NoSuchBucket
     );
     assert!(state.rows_of::<ObjectKey>().is_empty());
+}
+
+#[test]
+fn rows_that_another_build_laid_out_are_refused() {
+    use crate::raft::StateMachine as _;
+    let mut machine = crate::Machine;
+    machine.reset(&State::default()).unwrap();
+    let mut state = State::with_bucket();
+    machine.reset(&state).unwrap();
+    let row = ClusterRow {
+        layout: 0,
+        ..state.row(&ClusterKey).unwrap()
+    };
+    let row = ClusterKey::encode_row(&row);
+    state.rows.insert(ClusterKey.encode(), row);
+    let refused = machine.reset(&state).unwrap_err().to_string();
+    assert!(refused.contains("laid out as 0"), "{refused}");
 }
 
 /// **[bug]** commit after session expiry.
