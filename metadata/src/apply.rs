@@ -14,6 +14,8 @@
 //!
 //! A refused entry changes nothing but its own outcome row and state-machine time.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use cairn_model::limits;
 use cairn_store::{Batch, StoreError, View};
@@ -23,7 +25,7 @@ use cairn_world::{Bug, planted};
 use prost::Message as _;
 
 use crate::keyspace::RowError;
-use crate::keyspace::cluster::{ClusterKey, ClusterRow};
+use crate::keyspace::cluster::ClusterRow;
 use crate::keyspace::session::{OutcomeKey, SessionKey};
 
 mod adoptions;
@@ -102,7 +104,7 @@ pub(crate) struct Context {
     /// State-machine time of the entry.
     pub(crate) now_ms: u64,
     /// The cluster row; `None` before `InitCluster`.
-    pub(crate) cluster: Option<ClusterRow>,
+    pub(crate) cluster: Option<Arc<ClusterRow>>,
 }
 
 impl Context {
@@ -159,7 +161,7 @@ fn apply_entry(txn: &mut Transaction<'_>, bytes: &Bytes) -> Result<Reply, ApplyE
     let context = Context {
         session,
         now_ms: txn.counters().time_ms,
-        cluster: txn.get(&ClusterKey)?,
+        cluster: txn.cluster()?,
     };
     let outcome = OutcomeKey { session, operation };
     if session != 0 {

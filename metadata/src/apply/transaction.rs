@@ -1,7 +1,9 @@
 //! Reads through the changes of this batch, and keeps or drops the changes of one entry whole.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cairn_model::RowVersion;
@@ -9,13 +11,22 @@ use cairn_store::{Batch, Change, View, prefix_end};
 
 use super::ApplyError;
 use crate::keyspace::KeyKind;
-use crate::keyspace::cluster::{ClusterKey, CountersKey, CountersRow};
+use crate::keyspace::bucket::BucketKey;
+use crate::keyspace::cluster::{ClusterKey, ClusterRow, CountersKey, CountersRow};
+use crate::keyspace::session::SessionKey;
 
 type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
+
+/// Rows that nearly every entry of a batch reads: the store is asked for each once a batch.
+const READ_BY_MANY: [u8; 3] = [ClusterKey::PREFIX, SessionKey::PREFIX, BucketKey::PREFIX];
 
 /// Changes on top of a view.
 pub struct Transaction<'a> {
     view: &'a dyn View,
+    /// What the store said of rows [`READ_BY_MANY`].
+    stored: RefCell<Changes>,
+    /// The cluster's row and what was read from it.
+    cluster: RefCell<Option<(Bytes, Arc<ClusterRow>)>>,
     /// Changes of the entries before this one.
     past: Changes,
     /// Kept changes of this entry.
@@ -38,6 +49,8 @@ impl<'a> Transaction<'a> {
     pub fn new(view: &'a dyn View) -> Result<Self, ApplyError> {
         let mut txn = Self {
             view,
+            stored: RefCell::default(),
+            cluster: RefCell::default(),
             past: Changes::new(),
             kept: Changes::new(),
             open: Changes::new(),
@@ -50,7 +63,7 @@ impl<'a> Transaction<'a> {
         txn.counters = txn.get(&CountersKey)?.unwrap_or_default();
         txn.counters_stored = txn.counters;
         txn.counters_kept = txn.counters;
-        let generation = txn.get(&ClusterKey)?.map_or(0, |row| row.generation);
+        let generation = txn.cluster()?.map_or(0, |row| row.generation);
         txn.generation = u16::try_from(generation)
             .map_err(|_| ApplyError::Inconsistent("generation beyond u16"))?;
         Ok(txn)
@@ -68,8 +81,37 @@ impl<'a> Transaction<'a> {
         let layers = [&self.open, &self.kept, &self.past];
         match layers.into_iter().find_map(|layer| layer.get(key)) {
             Some(changed) => Ok(changed.clone()),
-            None => Ok(self.view.get(key)?),
+            None => self.stored(key),
         }
+    }
+
+    fn stored(&self, key: &[u8]) -> Result<Option<Bytes>, ApplyError> {
+        if !key.first().is_some_and(|kind| READ_BY_MANY.contains(kind)) {
+            return Ok(self.view.get(key)?);
+        }
+        let mut stored = self.stored.borrow_mut();
+        if let Some(known) = stored.get(key) {
+            return Ok(known.clone());
+        }
+        let row = self.view.get(key)?;
+        stored.insert(key.to_vec(), row.clone());
+        Ok(row)
+    }
+
+    /// The cluster's row, read anew only where it has changed: it names every disk there is.
+    pub(crate) fn cluster(&self) -> Result<Option<Arc<ClusterRow>>, ApplyError> {
+        let Some(value) = self.get_bytes(&ClusterKey.encode())? else {
+            return Ok(None);
+        };
+        let mut known = self.cluster.borrow_mut();
+        if let Some((read, row)) = known.as_ref()
+            && *read == value
+        {
+            return Ok(Some(Arc::clone(row)));
+        }
+        let row = Arc::new(ClusterKey::decode_row(&value)?);
+        *known = Some((value, Arc::clone(&row)));
+        Ok(Some(row))
     }
 
     pub(crate) fn put<K: KeyKind>(&mut self, key: &K, row: &K::Row) {

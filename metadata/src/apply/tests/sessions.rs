@@ -1,11 +1,13 @@
 //! Sessions, idempotency, time.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cairn_wire::metadata::AcceptClock;
 
 use super::*;
+use crate::keyspace::bucket::BucketKey;
 use crate::keyspace::cluster::{ClusterKey, ClusterRow, CountersKey};
 use crate::keyspace::object::ObjectKey;
 use crate::keyspace::session::SessionRow;
@@ -196,6 +198,83 @@ fn what_is_forgotten_is_not_walked_over_again() {
     assert!((steps..=steps + 1).contains(&taken), "{taken} steps");
     assert!(store.state.rows_of::<OutcomeKey>().is_empty());
     assert_eq!(store.passed.into_inner(), 0, "of what was deleted");
+}
+
+/// Counts what it is asked for, by kind.
+struct Asked<'s> {
+    state: &'s State,
+    gets: Mutex<BTreeMap<u8, usize>>,
+}
+
+impl View for Asked<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        *self.gets.lock().unwrap().entry(key[0]).or_default() += 1;
+        self.state.get(key)
+    }
+
+    fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan<'_> {
+        self.state.scan(from, to)
+    }
+
+    fn scan_back(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan<'_> {
+        self.state.scan_back(from, to)
+    }
+}
+
+#[test]
+fn what_every_entry_reads_is_asked_for_once_a_batch() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let entries: Vec<Bytes> = (1..=9)
+        .map(|operation| state.entry(session, operation, put_inline("a", b"one")))
+        .collect();
+    let store = Asked {
+        state: &state,
+        gets: Mutex::default(),
+    };
+    for applied in apply(&store, &entries).unwrap() {
+        assert_eq!(applied.reply.refusal(), Refusal::None);
+    }
+    let gets = store.gets.into_inner().unwrap();
+    for kind in [ClusterKey::PREFIX, SessionKey::PREFIX, BucketKey::PREFIX] {
+        assert_eq!(gets.get(&kind), Some(&1), "of kind {kind:#x}");
+    }
+    assert_eq!(gets.get(&OutcomeKey::PREFIX), Some(&9));
+}
+
+#[test]
+fn a_batch_sees_what_its_own_entries_changed() {
+    let mut state = State::with_bucket();
+    let session = state.begin();
+    let entries = [
+        state.entry(session, 1, put_inline("a", b"one")),
+        state.entry(0, 0, Command::AcceptClock(AcceptClock {})),
+        state.entry(0, 0, end(session)),
+        state.entry(session, 2, put_inline("b", b"one")),
+    ];
+    let refusals: Vec<Refusal> = state
+        .apply(&entries)
+        .iter()
+        .map(|applied| applied.reply.refusal())
+        .collect();
+    let none = Refusal::None;
+    assert_eq!(refusals, [none, none, none, Refusal::SessionEnded]);
+    let mut fresh = State {
+        now_ms: 1,
+        ..State::default()
+    };
+    let founded = [
+        fresh.entry(0, 0, create_bucket("photos", "alice")),
+        fresh.entry(0, 0, init()),
+        fresh.entry(0, 0, init()),
+    ];
+    let refusals: Vec<Refusal> = fresh
+        .apply(&founded)
+        .iter()
+        .map(|applied| applied.reply.refusal())
+        .collect();
+    let expected = [Refusal::NotInitialized, none, Refusal::AlreadyInitialized];
+    assert_eq!(refusals, expected);
 }
 
 #[test]
