@@ -1,13 +1,7 @@
-//! What the state machine costs over a real store: small objects put, overwritten and deleted, and a session of so
-//! many commands ended.
-//!
-//! `cargo run --release -p cairn-metadata --example apply_path [directory of the disk]`
-//!
-//! Times are processor time of the process, the store's own threads included.
+//! The state machine over a real store: small objects put, overwritten and deleted, and a session of so many
+//! commands ended. The store's own threads are in the times.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_metadata::apply;
@@ -18,9 +12,10 @@ use cairn_wire::metadata::{
     Attributes, BeginSession, Coding, Content, CreateBucket, DeleteItem, DeleteObjects, Disk,
     EndSession, Entry, InitCluster, PutObject, PutUser, Refusal, Reply, StorageClass, User,
 };
+use cairn_world::real::RealClock;
 use prost::Message as _;
 
-type Fatal = Box<dyn std::error::Error + Send + Sync>;
+use crate::{Fatal, Measured};
 
 /// Commands of a session: a minute of a small server's PUTs.
 const COMMANDS: u64 = 200_000;
@@ -28,18 +23,6 @@ const COMMANDS: u64 = 200_000;
 const TOGETHER: u64 = 16;
 /// Bytes of an object, which lie in its row.
 const OBJECT: usize = 1 << 10;
-
-/// User and system time of this process; proc(5), in hundredths of a second.
-fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat
-        .rsplit_once(')')
-        .map(|(_, after)| after)
-        .unwrap_or_default();
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    let ticks: u32 = ticks.filter_map(|field| field.parse::<u32>().ok()).sum();
-    Duration::from_millis(10) * ticks
-}
 
 /// A state machine on its store.
 struct Machine {
@@ -146,7 +129,7 @@ impl Machine {
             target: self.session,
             expired: false,
         };
-        while self.one(Command::EndSession(end.clone()))?.number == 1 {}
+        while self.one(Command::EndSession(end))?.number == 1 {}
         Ok(self.operation)
     }
 }
@@ -181,32 +164,24 @@ fn delete(number: u64) -> Command {
     })
 }
 
-fn show(what: &str, work: impl FnOnce() -> Result<u64, Fatal>) -> Result<(), Fatal> {
-    let before = cpu();
-    let count = work()?;
-    let micros = (cpu() - before).as_secs_f64() * 1e6 / count as f64;
-    writeln!(std::io::stdout(), "{what:<44}{micros:>9.2} us")?;
-    Ok(())
-}
-
-fn measure(home: &Path) -> Result<(), Fatal> {
+/// Each kind of command by itself.
+pub(crate) fn measure(clock: &RealClock, home: &Path) -> Result<(), Fatal> {
     let mut machine = Machine {
-        store: FjallStore::open(home.join("store"), FjallSettings::default())?,
+        store: FjallStore::open(home.join("machine"), FjallSettings::default())?,
         session: 0,
         operation: 0,
     };
     machine.found()?;
-    show("a new object", || machine.commands(put))?;
-    show("an object overwritten", || machine.commands(put))?;
-    show("an object deleted", || machine.commands(delete))?;
-    show("an outcome forgotten", || machine.end())
-}
-
-fn main() -> Result<(), Fatal> {
-    let parent = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
-    let home = Path::new(&parent).join(format!("apply-path-{}", std::process::id()));
-    std::fs::create_dir(&home)?;
-    let measured = measure(&home);
-    std::fs::remove_dir_all(&home)?;
-    measured
+    let show =
+        |what, work: &mut dyn FnMut() -> Result<u64, Fatal>| Measured::of(clock, work)?.show(what);
+    show("machine, a new object of 1 KiB", &mut || {
+        machine.commands(put)
+    })?;
+    show("machine, an object overwritten", &mut || {
+        machine.commands(put)
+    })?;
+    show("machine, an object deleted", &mut || {
+        machine.commands(delete)
+    })?;
+    show("machine, an outcome forgotten", &mut || machine.end())
 }

@@ -1,9 +1,12 @@
-//! What a command passes through below the gateway, one piece at a time: its frame, the journal, the store.
+//! What a command passes through below the gateway, one piece at a time: its frame, the journal, the store, the
+//! state machine.
 //!
 //! `cargo run --release -p cairn-metadata --example command_path [directory of the disk]`
 //!
 //! Times are processor time of the process unless they are said to be of the clock: other load on the
 //! machine lengthens the latter.
+
+mod machine;
 
 use std::hint::black_box;
 use std::io::Write as _;
@@ -216,5 +219,7 @@ fn measure(home: &Path) -> Result<(), Fatal> {
     commits(&clock, &store)?.show("store, a row of 400 bytes in batches of 64")?;
     gets(&clock, &store)?.show("store, get")?;
     scan(&clock, &store, true)?.show("store, scan, a row copied out")?;
-    scan(&clock, &store, false)?.show("store, visit, a row where it lies")
+    scan(&clock, &store, false)?.show("store, visit, a row where it lies")?;
+    drop(store);
+    machine::measure(&clock, home)
 }
