@@ -30,9 +30,10 @@ use std::time::Duration;
 const KEYSPACE: &str = "rows";
 /// Journals are evicted beyond this, which bounds the replay of a restart.
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
-/// Threads that flush and compact. Of more than one, fjall's first hands on whatever is to be compacted and takes it
-/// up again at once, over and over for as long as the others are busy: a processor for nothing.
-const WORKERS: usize = 1;
+/// Threads that flush and compact. One is too few: it waits for room in the queue that it alone empties. Of two, the
+/// first hands on what is to be compacted and takes it up again at once, over and over, while the other is busy; a third
+/// takes it off their hands.
+const WORKERS: usize = 3;
 /// fjall stalls a writer at 4 full write buffers; one takes at least this.
 const WRITE_BUFFER_MIN: u64 = 64 << 10;
 
